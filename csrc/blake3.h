@@ -1,0 +1,58 @@
+/* BLAKE3, keyed mode: one message at a time, and eight messages of one length at once.
+ * From the BLAKE3 paper (O'Connor, Aumasson, Neves, Wilcox-O'Hearn, 2020). */
+#ifndef APROVER_BLAKE3_H
+#define APROVER_BLAKE3_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dispatch.h"
+
+#define APR_DIGEST_BYTES 32
+#define APR_BLAKE3_CHUNK 1024
+
+/* Incremental keyed hashing: init, update any number of times, then output. Output does not alter the state. */
+typedef struct {
+    uint32_t key[8];
+    uint32_t cv[8];           /* of the chunk under way */
+    uint64_t chunks;          /* finished chunks */
+    uint8_t block[64];
+    uint32_t block_length;
+    uint32_t blocks_in_chunk; /* compressed so far in this chunk */
+    uint32_t stack_length;
+    uint32_t stack[54][8];    /* chaining values of finished subtrees: 2^54 chunks are more than any length_t holds */
+} apr_blake3;
+
+void apr_blake3_init(apr_blake3 *state, const uint8_t key[32]);
+void apr_blake3_update(apr_blake3 *state, const void *data, size_t length);
+/* 64 bytes of the extended output from byte 64 * block on. */
+void apr_blake3_output(const apr_blake3 *state, uint64_t block, uint8_t out[64]);
+/* One shot, 32 bytes. */
+void apr_blake3_keyed(const uint8_t key[32], const void *data, size_t length, uint8_t out[APR_DIGEST_BYTES]);
+
+/* A matrix in the shape of docs/protocol.md section 6: column c, position j * k + i at values[c * stride + j * k + i],
+ * Montgomery form; there are 2^log_blowup cosets of k = 2^log_coset values. */
+typedef struct {
+    const uint32_t *values;
+    size_t stride;
+    uint32_t columns;
+    uint32_t log_coset;
+    uint32_t log_blowup;
+} apr_matrix;
+
+/* Kernels that hash eight at a time where that pays; count is any number, digests are written one after another. */
+typedef struct {
+    /* inputs: count messages of `length` bytes, message i at inputs + i * step. */
+    void (*hash_many)(const uint8_t key[32], const uint8_t *inputs, size_t step, size_t length, size_t count, uint8_t *out);
+    /* Octet leaves `first .. first + count - 1` of the matrix, as canonical little-endian words (K_LEAF). */
+    void (*hash_octets)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out);
+    /* Row leaves likewise. */
+    void (*hash_rows)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out);
+    /* Smallest nonce >= first, < first + count, for which the first u64 of H(key, u64 nonce) has its low `bits` bits
+     * zero; returns first + count if there is none. bits <= 32. */
+    uint64_t (*grind)(const uint8_t key[32], uint32_t bits, uint64_t first, uint64_t count);
+} apr_hash_kernels;
+
+const apr_hash_kernels *apr_hash_kernels_for(enum apr_path path);
+
+#endif

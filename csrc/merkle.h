@@ -1,0 +1,32 @@
+/* Merkle trees with caps and multi-proofs, docs/protocol.md section 6. */
+#ifndef APROVER_MERKLE_H
+#define APROVER_MERKLE_H
+
+#include "blake3.h"
+
+/* A tree in memory: the leaf level first, then each level above it, down to the cap; 32 bytes a node. */
+typedef struct {
+    uint8_t *nodes;
+    uint32_t log_leaves;
+    uint32_t log_cap; /* already min(cap_log, log_leaves) */
+} apr_tree;
+
+/* Bytes that `nodes` must have. */
+size_t apr_tree_bytes(uint32_t log_leaves, uint32_t log_cap);
+/* Where the node (level 0 = leaves) stands. */
+uint8_t *apr_tree_node(const apr_tree *tree, uint32_t level, size_t index);
+const uint8_t *apr_tree_cap(const apr_tree *tree);
+/* Hash nodes first .. first + count - 1 of `level` >= 1 from the level below; a caller can so work in slices. */
+void apr_tree_hash_level(const apr_hash_kernels *kernels, const apr_tree *tree, uint32_t level, size_t first, size_t count);
+
+/* The number of digests in the multi-proof of `count` distinct ascending leaf indices. scratch: `count` words. */
+size_t apr_multiproof_length(const uint32_t *indices, size_t count, uint32_t log_leaves, uint32_t log_cap, uint32_t *scratch);
+/* Write that multi-proof; returns the bytes written (32 * length). scratch: `count` words. */
+size_t apr_multiproof_write(const apr_tree *tree, const uint32_t *indices, size_t count, uint32_t *scratch, uint8_t *out);
+/* Whether the leaves' digests (count * 32 bytes, overwritten) and the multi-proof lead to the cap.
+ * The caller has checked that the proof has exactly apr_multiproof_length digests. scratch: count words + count * 64 bytes. */
+int apr_multiproof_verify(const apr_hash_kernels *kernels, uint8_t *digests, const uint32_t *indices, size_t count,
+                          uint32_t log_leaves, uint32_t log_cap, const uint8_t *proof, const uint8_t *cap, void *scratch);
+size_t apr_multiproof_scratch_bytes(size_t count);
+
+#endif

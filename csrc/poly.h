@@ -1,0 +1,73 @@
+/* Number-theoretic transforms and arithmetic on vectors and polynomials.
+ *
+ * Values and coefficients are in Montgomery form. Values stand in natural order: value i belongs to shift * w(log_n)^i.
+ * Coefficients stand in bit-reversed order: position q holds the coefficient of x^bitrev(q); so no transform
+ * permutes memory. A vector over the challenge field is five base vectors, `stride` words apart (apr_fxv).
+ * Sizes are 2^log_n with log_n >= 0 unless said; vectors need no alignment beyond 4 bytes but are fast at 64.
+ */
+#ifndef APROVER_POLY_H
+#define APROVER_POLY_H
+
+#include "dispatch.h"
+#include "field.h"
+
+/* Twiddle factors for transforms of up to 2^log_max values, in memory that the caller gives; never written again. */
+typedef struct {
+    const uint32_t *words;
+    uint32_t log_max;
+} apr_twiddles;
+
+size_t apr_twiddles_bytes(uint32_t log_max);
+void apr_twiddles_init(apr_twiddles *twiddles, uint32_t log_max, void *memory);
+
+typedef struct {
+    uint32_t *values;
+    size_t stride;
+} apr_fxv;
+
+/* Polled between parts of a long transform; nonzero means stop (the output is then undefined). May be NULL. */
+typedef int (*apr_poll)(void *context);
+
+typedef struct {
+    /* canonical -> Montgomery in place; returns the index of the first value >= p, or n if there is none */
+    size_t (*from_canonical)(uint32_t *x, size_t n);
+    /* Montgomery -> canonical */
+    void (*to_canonical)(uint32_t *out, const uint32_t *x, size_t n);
+
+    /* values on w^i -> coefficients, in place; includes the factor 1/n */
+    void (*interpolate)(const apr_twiddles *tw, uint32_t *x, uint32_t log_n);
+    /* coefficients -> values on shift * w^i; out != x */
+    void (*evaluate)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift);
+    /* x[q] *= s^bitrev(q): turns coefficients of f(X) into those of f(sX) */
+    void (*scale_powers)(uint32_t *x, uint32_t log_n, fp s);
+
+    /* out[i] = a[i] * s,  y[i] += a[i] * s */
+    void (*scale)(uint32_t *out, const uint32_t *a, fp s, size_t n);
+    void (*add_scaled)(uint32_t *y, const uint32_t *a, fp s, size_t n);
+    /* x[i] = 1 / x[i]; all must be nonzero. scratch: n words */
+    void (*invert)(uint32_t *x, size_t n, uint32_t *scratch);
+
+    /* out[q] = z^bitrev(q), an apr_fxv of 2^log_n */
+    void (*powers)(apr_fxv out, uint32_t log_n, fx z);
+    /* sum of column[i] * table[i] */
+    fx (*dot)(const uint32_t *column, apr_fxv table, size_t n);
+    /* acc[i] += sum over c < columns of coefficients[c] * x[c * stride + i]   (base columns, challenge-field coefficients) */
+    void (*accumulate)(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n);
+    /* acc[i] += c * x[i] for a challenge-field vector x */
+    void (*accumulate_fx)(apr_fxv acc, apr_fxv x, fx c, size_t n);
+    /* coefficients of f -> those of (f(X) - f(z)) / (X - z), in place */
+    void (*divide)(apr_fxv f, uint32_t log_n, fx z);
+    /* coefficients of f (log_n >= 3) -> those of sum over e < 8 of beta^e f_e, where f(X) = sum X^e f_e(X^8); out may be f */
+    void (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta);
+} apr_poly_kernels;
+
+const apr_poly_kernels *apr_poly_kernels_for(enum apr_path path);
+
+/* bit reversal of the low `bits` bits */
+static inline uint32_t apr_bitrev(uint32_t x, unsigned bits) {
+    uint32_t r = 0;
+    for (unsigned i = 0; i < bits; i++) r |= ((x >> i) & 1u) << (bits - 1 - i);
+    return r;
+}
+
+#endif

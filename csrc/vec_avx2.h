@@ -1,0 +1,83 @@
+/* Eight 32-bit lanes in one AVX2 register. See vec_portable.h for the contract.
+ *
+ * Include it first in a translation unit that may use AVX2 throughout: the pragmas below switch the instruction
+ * set on for what follows, and run-time dispatch keeps such code from being reached where it cannot run.
+ */
+#ifndef APROVER_VEC_AVX2_H
+#define APROVER_VEC_AVX2_H
+
+#include <immintrin.h>
+
+#include "field.h"
+
+/* VEC_END closes the translation unit. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#define VEC_END _Pragma("clang attribute pop")
+#else
+#pragma GCC target("avx2")
+#define VEC_END
+#endif
+
+#define VEC_NAME(name) name##_avx2
+
+typedef __m256i v8;
+
+static inline v8 v8_loadu(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline void v8_storeu(uint32_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+static inline v8 v8_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
+
+/* The unsigned minimum picks the reduced one of t and t -+ p, since the other has wrapped round 2^32. */
+static inline v8 v8_add(v8 a, v8 b) {
+    v8 t = _mm256_add_epi32(a, b);
+    return _mm256_min_epu32(t, _mm256_sub_epi32(t, v8_set1(FP_P)));
+}
+static inline v8 v8_sub(v8 a, v8 b) {
+    v8 t = _mm256_sub_epi32(a, b);
+    return _mm256_min_epu32(t, _mm256_add_epi32(t, v8_set1(FP_P)));
+}
+static inline v8 v8_mul(v8 a, v8 b) {
+    const v8 p = v8_set1(FP_P), pinv = v8_set1(FP_PINV);
+    v8 even = _mm256_mul_epu32(a, b);
+    v8 odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
+    v8 even_m = _mm256_mul_epu32(_mm256_mul_epu32(even, pinv), p);
+    v8 odd_m = _mm256_mul_epu32(_mm256_mul_epu32(odd, pinv), p);
+    v8 hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+    v8 m = _mm256_blend_epi32(_mm256_srli_epi64(even_m, 32), odd_m, 0xaa);
+    v8 t = _mm256_sub_epi32(hi, m);
+    return _mm256_min_epu32(t, _mm256_add_epi32(t, p));
+}
+
+static inline v8 v8_add32(v8 a, v8 b) { return _mm256_add_epi32(a, b); }
+static inline v8 v8_xor(v8 a, v8 b) { return _mm256_xor_si256(a, b); }
+static inline v8 v8_or(v8 a, v8 b) { return _mm256_or_si256(a, b); }
+static inline v8 v8_rotr16(v8 a) {
+    return _mm256_shuffle_epi8(a, _mm256_set_epi8(13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2, 13, 12, 15, 14,
+                                                  9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2));
+}
+static inline v8 v8_rotr12(v8 a) { return v8_or(_mm256_srli_epi32(a, 12), _mm256_slli_epi32(a, 20)); }
+static inline v8 v8_rotr8(v8 a) {
+    return _mm256_shuffle_epi8(a, _mm256_set_epi8(12, 15, 14, 13, 8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1, 12, 15, 14, 13,
+                                                  8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1));
+}
+static inline v8 v8_rotr7(v8 a) { return v8_or(_mm256_srli_epi32(a, 7), _mm256_slli_epi32(a, 25)); }
+
+static inline void v8_transpose(v8 r[8]) {
+    v8 a[8], b[8];
+    for (int i = 0; i < 8; i += 2) {
+        a[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+        a[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        b[i] = _mm256_unpacklo_epi64(a[i], a[i + 2]);
+        b[i + 1] = _mm256_unpackhi_epi64(a[i], a[i + 2]);
+        b[i + 2] = _mm256_unpacklo_epi64(a[i + 1], a[i + 3]);
+        b[i + 3] = _mm256_unpackhi_epi64(a[i + 1], a[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+    }
+}
+
+#endif

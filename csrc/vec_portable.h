@@ -1,0 +1,55 @@
+/* Eight 32-bit lanes in plain C: the fallback, and the definition of what vec_avx2.h must do.
+ *
+ * A kernel is written once, in a *_impl.h over these names, and compiled twice: by *_portable.c and by *_avx2.c.
+ * Field operations take and give reduced Montgomery elements (field.h); the others work on raw words.
+ */
+#ifndef APROVER_VEC_PORTABLE_H
+#define APROVER_VEC_PORTABLE_H
+
+#include "field.h"
+
+#define VEC_NAME(name) name##_portable
+#define VEC_END
+
+typedef struct {
+    uint32_t w[8];
+} v8;
+
+#define V8_LANES(expression)                              \
+    do {                                                  \
+        v8 r_;                                            \
+        for (int i = 0; i < 8; i++) r_.w[i] = (expression); \
+        return r_;                                        \
+    } while (0)
+
+static inline v8 v8_loadu(const uint32_t *p) { V8_LANES(p[i]); }
+static inline void v8_storeu(uint32_t *p, v8 a) {
+    for (int i = 0; i < 8; i++) p[i] = a.w[i];
+}
+static inline v8 v8_set1(uint32_t x) { V8_LANES((void)i, x); }
+
+/* the field */
+static inline v8 v8_add(v8 a, v8 b) { V8_LANES(fp_add(a.w[i], b.w[i])); }
+static inline v8 v8_sub(v8 a, v8 b) { V8_LANES(fp_sub(a.w[i], b.w[i])); }
+static inline v8 v8_mul(v8 a, v8 b) { V8_LANES(fp_mul(a.w[i], b.w[i])); }
+
+/* raw words */
+static inline v8 v8_add32(v8 a, v8 b) { V8_LANES(a.w[i] + b.w[i]); }
+static inline v8 v8_xor(v8 a, v8 b) { V8_LANES(a.w[i] ^ b.w[i]); }
+static inline v8 v8_or(v8 a, v8 b) { V8_LANES(a.w[i] | b.w[i]); }
+static inline v8 v8_rotr16(v8 a) { V8_LANES(a.w[i] >> 16 | a.w[i] << 16); }
+static inline v8 v8_rotr12(v8 a) { V8_LANES(a.w[i] >> 12 | a.w[i] << 20); }
+static inline v8 v8_rotr8(v8 a) { V8_LANES(a.w[i] >> 8 | a.w[i] << 24); }
+static inline v8 v8_rotr7(v8 a) { V8_LANES(a.w[i] >> 7 | a.w[i] << 25); }
+
+/* r[i].w[j] <-> r[j].w[i] */
+static inline void v8_transpose(v8 r[8]) {
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < i; j++) {
+            uint32_t t = r[i].w[j];
+            r[i].w[j] = r[j].w[i];
+            r[j].w[i] = t;
+        }
+}
+
+#endif
