@@ -1,0 +1,198 @@
+"""What a proof claims, and its canonical bytes (docs/protocol.md, section 11)."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, Union, cast
+
+import attrs
+
+from .errors import ProgramError, ProofFormatError, VerificationCode, shown
+
+__all__ = ["MAX_DEPTH", "MAX_STATEMENT_BYTES", "Statement", "Value"]
+
+Value: TypeAlias = Union[None, bool, int, bytes, str, "tuple[Value, ...]"]
+"""What a public field or output may hold."""
+
+MAX_STATEMENT_BYTES = 2**24
+MAX_DEPTH = 8
+"""How deep tuples may nest; parameters, inputs and outputs are themselves the first level."""
+
+_MAX_INT_BYTES = 2**16 - 1
+_NONE, _FALSE, _TRUE, _INT, _BYTES, _STR, _TUPLE = range(7)
+
+
+def _encode(out: bytearray, value: object, field: str, depth: int = 0) -> None:
+    # Exact types: a subclass (an IntEnum, a named tuple) would not come back as what it was.
+    kind = type(value)
+    if kind is int:
+        number = cast(int, value)
+        magnitude = abs(number)
+        length = (magnitude.bit_length() + 7) // 8
+        if length > _MAX_INT_BYTES:
+            raise ProgramError(field=field, value=value, allowed=f"integers of at most {_MAX_INT_BYTES} bytes")
+        out.append(_INT)
+        out.append(number < 0)
+        out += length.to_bytes(2, "little")
+        out += magnitude.to_bytes(length, "little")
+    elif kind is str:
+        try:
+            data = cast(str, value).encode()
+        except UnicodeEncodeError:
+            raise ProgramError(field=field, value=value, allowed="text without lone surrogates") from None
+        _encode_block(out, _STR, data, field)
+    elif kind is bytes:
+        _encode_block(out, _BYTES, cast(bytes, value), field)
+    elif kind is tuple:
+        if depth >= MAX_DEPTH:
+            raise ProgramError(f"{field}: tuples nest at most {MAX_DEPTH} deep", field=field)
+        items = cast("tuple[object, ...]", value)
+        out.append(_TUPLE)
+        out += len(items).to_bytes(4, "little")
+        for item in items:
+            _encode(out, item, field, depth + 1)
+    elif value is None:
+        out.append(_NONE)
+    elif kind is bool:
+        out.append(_TRUE if value else _FALSE)
+    else:
+        raise ProgramError(
+            f"{field} = {shown(value)} is a {kind.__module__}.{kind.__qualname__}; "
+            "a public value is None, or exactly a bool, int, bytes, str or tuple of these",
+            field=field,
+            value=value,
+            allowed="None, bool, int, bytes, str, tuple",
+        )
+    if len(out) > MAX_STATEMENT_BYTES:
+        raise ProgramError(f"{field}: a statement has at most {MAX_STATEMENT_BYTES} bytes", field=field)
+
+
+def _encode_block(out: bytearray, kind: int, data: bytes, field: str) -> None:
+    if len(data) > MAX_STATEMENT_BYTES:  # before it is copied
+        raise ProgramError(f"{field}: a statement has at most {MAX_STATEMENT_BYTES} bytes", field=field)
+    out.append(kind)
+    out += len(data).to_bytes(4, "little")
+    out += data
+
+
+def _malformed(message: str) -> ProofFormatError:
+    return ProofFormatError(VerificationCode.ENVELOPE, f"statement: {message}")
+
+
+class _Decoder:
+    """Reads values front to back; allocates nothing that bytes which are there do not justify."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        end = self.at + count
+        if end > len(self.data):
+            raise _malformed("truncated")
+        piece = self.data[self.at : end]
+        self.at = end
+        return piece
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def value(self, depth: int = 0) -> Value:
+        kind = self.number(1)
+        if kind == _INT:
+            return self._integer()
+        if kind == _BYTES:
+            return self.take(self.number(4))
+        if kind == _STR:
+            try:
+                return self.take(self.number(4)).decode()
+            except UnicodeDecodeError:
+                raise _malformed("a string is not UTF-8") from None
+        if kind == _TUPLE:
+            if depth >= MAX_DEPTH:
+                raise _malformed(f"tuples nest more than {MAX_DEPTH} deep")
+            count = self.number(4)
+            if count > len(self.data) - self.at:  # every value has at least one byte
+                raise _malformed("truncated")
+            return tuple([self.value(depth + 1) for _ in range(count)])
+        if kind == _NONE:
+            return None
+        if kind in (_FALSE, _TRUE):
+            return kind == _TRUE
+        raise _malformed(f"unknown kind of value {kind}")
+
+    def _integer(self) -> int:
+        sign = self.number(1)
+        magnitude = self.take(self.number(2))
+        if sign > 1 or (magnitude and magnitude[-1] == 0) or (sign and not magnitude):
+            raise _malformed("an integer is not in its canonical form")
+        number = int.from_bytes(magnitude, "little")
+        return -number if sign else number
+
+
+@attrs.frozen(cache_hash=True, repr=False)
+class Statement:
+    """What a proof proves: that `program`, with these parameters and public inputs, gives these public outputs.
+
+    Two statements are equal exactly if their bytes are: `True` and `1` are different values here.
+
+    Attributes:
+        program: The program's id, such as ``"fibonacci"`` or ``"module:Class"``.
+        parameters: ``(name, value)`` pairs; the constraints and the number of rows may depend on them.
+        public_inputs: Values that the constraints read and that do not change the constraints.
+        public_outputs: What the computation gives.
+
+    Raises:
+        ProgramError: A value is of a kind that has no encoding, or the whole is too large.
+    """
+
+    program: str = attrs.field(eq=False)
+    parameters: tuple[tuple[str, Value], ...] = attrs.field(eq=False)
+    public_inputs: tuple[Value, ...] = attrs.field(eq=False)
+    public_outputs: tuple[Value, ...] = attrs.field(eq=False)
+    _encoded: bytes = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if type(self.program) is not str:
+            raise ProgramError(field="program", value=self.program, allowed="a str")
+        for field in ("parameters", "public_inputs", "public_outputs"):
+            if type(getattr(self, field)) is not tuple:
+                raise ProgramError(field=field, value=getattr(self, field), allowed="a tuple")
+        for pair in self.parameters:
+            if type(pair) is not tuple or len(pair) != 2 or type(pair[0]) is not str:
+                raise ProgramError(field="parameters", value=pair, allowed="pairs of a str and a value")
+        out = bytearray()
+        _encode(out, self.program, "program")
+        _encode(out, self.parameters, "parameters")
+        _encode(out, self.public_inputs, "public_inputs")
+        _encode(out, self.public_outputs, "public_outputs")
+        object.__setattr__(self, "_encoded", bytes(out))
+
+    def to_bytes(self) -> bytes:
+        """The canonical encoding; at most `MAX_STATEMENT_BYTES`."""
+        return self._encoded
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Statement:
+        """The statement with exactly these bytes.
+
+        Time and memory are linear in ``len(data)``.
+
+        Raises:
+            ProofFormatError: Code ``ENVELOPE``; the bytes are not the canonical encoding of a statement.
+        """
+        if len(data) > MAX_STATEMENT_BYTES:
+            raise _malformed(f"more than {MAX_STATEMENT_BYTES} bytes")
+        decoder = _Decoder(bytes(data))
+        fields = [decoder.value() for _ in range(4)]
+        if decoder.at != len(data):
+            raise _malformed("bytes follow its end")
+        try:
+            return cls(*fields)  # type: ignore[arg-type]  # __attrs_post_init__ checks what mypy cannot see
+        except ProgramError as error:
+            raise _malformed(str(error)) from None
+
+    def __repr__(self) -> str:
+        # By hand, because Python refuses to print very large integers, which a hostile proof may hold.
+        named = ", ".join(f"{name}={shown(value)}" for name, value in self.parameters)
+        inputs, outputs = shown(self.public_inputs), shown(self.public_outputs)
+        return f"Statement({self.program!r}, parameters=({named}), public_inputs={inputs}, public_outputs={outputs})"
