@@ -1,0 +1,149 @@
+/* aprover: a STARK prover and verifier in C11. This is the one public header.
+ *
+ * The protocol is docs/protocol.md. Rules that hold throughout:
+ *  - no function allocates, has global mutable state or starts a thread; the caller gives memory, whose size can be asked for;
+ *  - every function that can fail returns an aprover_status and fills the aprover_error, if one is given;
+ *  - functions are re-entrant; two calls may run at once as long as they share no memory that one of them writes;
+ *  - numbers at this interface are canonical residues below p = 2013265921; Montgomery form stays inside.
+ */
+#ifndef APROVER_H
+#define APROVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
+/* cffi: begin */
+
+typedef enum aprover_status {
+    APROVER_OK = 0,
+    APROVER_CANCELLED = 1,        /* the cancel flag was set */
+    APROVER_ERROR_ARGUMENT = 2,   /* a pointer, a count or a generator that makes no sense */
+    APROVER_ERROR_AIR = 3,        /* the AIR's encoding breaks section 4; index: the word */
+    APROVER_ERROR_MEMORY = 4,     /* the memory given is too small; index: the bytes needed */
+    APROVER_ERROR_PUBLICS = 5,    /* a public value >= p; index: which */
+    APROVER_ERROR_TRACE = 6,      /* a trace value >= p; index: column * rows + row */
+    APROVER_ERROR_CONSTRAINTS = 7, /* the trace does not satisfy the constraints */
+    /* what a verifier says of a proof, section 9 */
+    APROVER_REJECT_PARAMETERS = 16,
+    APROVER_REJECT_TRUNCATED = 17,
+    APROVER_REJECT_NON_CANONICAL = 18,
+    APROVER_REJECT_QUOTIENT = 19,
+    APROVER_REJECT_GRINDING = 20,
+    APROVER_REJECT_TRAILING = 21,
+    APROVER_REJECT_TRACE_MERKLE = 22,
+    APROVER_REJECT_QUOTIENT_MERKLE = 23,
+    APROVER_REJECT_FRI_MERKLE = 24,
+    APROVER_REJECT_DEEP = 25,
+    APROVER_REJECT_FRI_FOLD = 26,
+    APROVER_REJECT_FRI_FINAL = 27
+} aprover_status;
+
+typedef struct aprover_error {
+    int32_t status;  /* the aprover_status returned */
+    uint32_t detail; /* for APROVER_ERROR_AIR: the rule of section 4 that is broken (see air.c); for FRI rejections: the layer */
+    uint64_t index;  /* as said at the status */
+} aprover_error;
+
+/* ---- the AIR ---- */
+
+typedef struct aprover_air aprover_air; /* checked and decoded; read-only once loaded, so it can be shared by threads */
+
+typedef struct aprover_shape {
+    uint32_t log_height;
+    uint32_t columns;
+    uint32_t reads;
+    uint32_t publics;
+    uint32_t constraints; /* C of section 4.2 */
+    uint32_t degree;
+    uint32_t chunks;
+    uint32_t rows_read;   /* 1 + the largest offset */
+    uint32_t narrow;      /* 1: octet leaves, 0: row leaves */
+} aprover_shape;
+
+/* Bytes that aprover_air_load needs for this encoding; 0 if its header is invalid. */
+size_t aprover_air_memory(const uint32_t *words, size_t count);
+/* Check and decode. `memory` (64-byte aligned) becomes the aprover_air and must outlive it; `words` need not. */
+aprover_status aprover_air_load(const uint32_t *words, size_t count, void *memory, size_t bytes, aprover_error *error);
+void aprover_air_shape(const aprover_air *air, aprover_shape *shape);
+void aprover_air_digest(const aprover_air *air, uint8_t digest[32]);
+
+/* ---- proving ---- */
+
+typedef struct aprover_parameters {
+    uint8_t log_blowup;
+    uint8_t grinding_bits;
+    uint8_t cap_log;
+    uint8_t batching; /* 0 powers, 1 independent */
+    uint32_t queries;
+} aprover_parameters;
+
+/* Trace generators that are built in; 0 means that the caller has written the trace. */
+typedef enum aprover_generator {
+    APROVER_GENERATOR_NONE = 0,
+    APROVER_GENERATOR_FIBONACCI = 1,      /* 2 columns; arguments a, b */
+    APROVER_GENERATOR_POSEIDON2_CHAIN = 2 /* arguments: the 16 words of the seed */
+} aprover_generator;
+
+typedef struct aprover_job {
+    const aprover_air *air;
+    aprover_parameters parameters;
+    uint32_t generator;
+    uint32_t arguments_count;
+    const uint32_t *arguments; /* of the generator */
+    const uint32_t *publics;   /* as many as the AIR has */
+    const uint8_t *statement;
+    size_t statement_length;
+    void *arena;               /* aprover_prove_memory bytes, 64-byte aligned */
+    size_t arena_bytes;
+    uint8_t *proof;            /* aprover_proof_bound bytes */
+    size_t proof_capacity;
+    size_t proof_length;       /* out */
+    const int32_t *cancel;     /* may be NULL; polled at least every 10 ms; nonzero stops */
+    uint32_t *progress;        /* may be NULL; grows from 0 to 1000 */
+    uint32_t path;             /* 0: the best instruction set here, 1: portable, 2: AVX2 */
+} aprover_job;
+
+/* Bytes of arena that a proof needs, and an upper bound of its length; 0 if the parameters do not fit the AIR. */
+size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters);
+size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *parameters);
+/* Where in the arena the trace belongs: column c, row i at [c * rows + i]. The arena keeps tables from one proof to
+ * the next, so its first use must be with the first 64 bytes zero. NULL if it is too small. The proof consumes the trace. */
+uint32_t *aprover_prove_trace(const aprover_air *air, const aprover_parameters *parameters, void *arena, size_t arena_bytes);
+/* Make the proof. On any failure nothing usable is in `proof`, and proof_length is 0. */
+aprover_status aprover_prove(aprover_job *job, aprover_error *error);
+/* Run a trace generator alone. */
+aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
+                                uint32_t columns, uint32_t log_height);
+
+/* ---- verifying ---- */
+
+/* Bytes of scratch memory that a verification needs; 0 if the parameters do not fit the AIR. */
+size_t aprover_verify_memory(const aprover_air *air, const aprover_parameters *parameters);
+/* Read the parameters from the front of a proof and check them against the AIR. */
+aprover_status aprover_proof_parameters(const aprover_air *air, const uint8_t *proof, size_t length,
+                                        aprover_parameters *parameters, aprover_error *error);
+/* Check a proof. Whether its parameters are strong enough is for the caller to judge (section 10). */
+aprover_status aprover_verify(const aprover_air *air, const uint32_t *publics, const uint8_t *statement,
+                              size_t statement_length, const uint8_t *proof, size_t length, void *memory, size_t bytes,
+                              uint32_t path, aprover_error *error);
+
+/* ---- parts that are useful alone ---- */
+
+/* BLAKE3 in keyed mode, 32 bytes out. */
+void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t length, uint8_t out[32]);
+/* The Poseidon2 permutation over BabyBear, width 16, on canonical values. */
+void aprover_poseidon2(uint32_t state[16]);
+/* The instruction set that a path takes here: 1 portable, 2 AVX2. */
+uint32_t aprover_path(uint32_t path);
+
+/* cffi: end */
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+
+#endif
