@@ -8,6 +8,9 @@
 #define APR_AIR_BLOCK 128 /* rows that the evaluator works on at once */
 #define APR_MAX_CHUNKS 8
 #define APR_MAX_OFFSET 15
+/* Boundary constraints on at most so many distinct rows are evaluated row by row, with one batched inversion; more rows
+ * cost less through the polynomials S and U of section 4.3. */
+#define APR_DIRECT_ROWS 8
 
 enum apr_op { APR_OP_ADD, APR_OP_SUB, APR_OP_MUL, APR_OP_ASSERT };
 
