@@ -237,7 +237,7 @@ class BatchError(AproverError, ExceptionGroup[Exception]):
         error.results = tuple(results)
         return error
 
-    def __init__(self, message: str, exceptions: Sequence[Exception], results: Sequence[Any] = ()) -> None:
+    def __init__(self, message: str, exceptions: Sequence[Exception], results: Sequence[Any] = ()) -> None:  # noqa: ARG002
         super().__init__(message, exceptions)
 
     def derive(self, excs: Sequence[Exception]) -> BatchError:  # type: ignore[override]

@@ -10,7 +10,7 @@ from .errors import ProgramError, ProofFormatError, VerificationCode, shown
 
 __all__ = ["MAX_DEPTH", "MAX_STATEMENT_BYTES", "Statement", "Value"]
 
-Value: TypeAlias = Union[None, bool, int, bytes, str, "tuple[Value, ...]"]
+Value: TypeAlias = Union[bool, int, bytes, str, "tuple[Value, ...]", None]
 """What a public field or output may hold."""
 
 MAX_STATEMENT_BYTES = 2**24
@@ -110,10 +110,8 @@ class _Decoder:
         if kind == _TUPLE:
             if depth >= MAX_DEPTH:
                 raise _malformed(f"tuples nest more than {MAX_DEPTH} deep")
-            count = self.number(4)
-            if count > len(self.data) - self.at:  # every value has at least one byte
-                raise _malformed("truncated")
-            return tuple([self.value(depth + 1) for _ in range(count)])
+            # The list grows as values are read, so a false count costs nothing.
+            return tuple([self.value(depth + 1) for _ in range(self.number(4))])
         if kind == _NONE:
             return None
         if kind in (_FALSE, _TRUE):

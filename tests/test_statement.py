@@ -132,7 +132,7 @@ class TestRefusedWhenDecoded:
             assert statement.to_bytes() == data
 
     @given(statements, st.data())
-    def test_a_changed_byte_never_decodes_to_the_same_statement(self, statement: Statement, data: st.DataObject) -> None:
+    def test_a_changed_byte_is_never_the_same_statement(self, statement: Statement, data: st.DataObject) -> None:
         """One statement has one encoding."""
         changed = bytearray(statement.to_bytes())
         position = data.draw(st.integers(0, len(changed) - 1))

@@ -1,0 +1,132 @@
+# `make demo` and `make test` need Python >= 3.11, a C compiler and make; they do the rest themselves.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+JOBS := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+
+# ---- the virtual environment and the extension ----
+
+FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done
+
+$(VENV)/.stamp: pyproject.toml
+	@if [ ! -x $(PY) ]; then \
+		python="$${PYTHON:-$$($(FIND_PYTHON))}"; \
+		if [ -z "$$python" ]; then \
+			echo "aprover needs Python 3.11 or newer; none of python3.13, 3.12, 3.11, python3 is. Set PYTHON to one that is." >&2; \
+			exit 1; \
+		fi; \
+		echo "making $(VENV) with $$python"; \
+		if ! "$$python" -m venv $(VENV); then \
+			rm -rf $(VENV); \
+			echo "$$python cannot make a virtual environment (Debian and Ubuntu: apt install python3-venv)." >&2; \
+			exit 1; \
+		fi; \
+	fi
+	@$(PY) -c 'import sys; sys.exit("$(VENV) holds Python older than 3.11; remove it first." if sys.version_info < (3, 11) else 0)'
+	@echo "installing dependencies"
+	@$(PY) -c "import tomllib; t = tomllib.load(open('pyproject.toml', 'rb')); p = t['project']; \
+		print(*t['build-system']['requires'], *p['dependencies'], *sum(p['optional-dependencies'].values(), []), sep='\n')" \
+		> $(VENV)/requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check \
+		-r $(VENV)/requirements.txt
+	@touch $@
+
+NATIVE_STAMP := build/native.stamp
+ifeq ($(wildcard aprover/_native*.so),)
+.PHONY: $(NATIVE_STAMP)
+endif
+$(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*.h)
+	@echo "building the extension"
+	@mkdir -p build
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.PHONY: help venv build demo test lint pytest bench clean
+help:
+	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
+	@echo "make test      lint, types, import rules, C tests, Python tests"
+	@echo "make lint | ctest | pytest            parts of it"
+	@echo "make build     the virtual environment and the C extension, in place"
+	@echo "make bench     speed and memory on one core"
+	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind"
+	@echo "make clean     remove what was built (not $(VENV))"
+
+venv: $(VENV)/.stamp
+build: $(NATIVE_STAMP)
+
+demo: build
+	@$(PY) -m aprover.cli.demo
+
+test: lint ctest pytest
+
+lint: $(VENV)/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy aprover tests examples benchmarks build_ffi.py setup.py
+	$(BIN)/lint-imports
+
+pytest: build
+	$(PY) -m pytest -n $(JOBS) --dist worksteal -q $(PYTEST_ARGS)
+
+bench: build
+	$(PY) -m benchmarks.speed
+
+clean:
+	rm -rf build dist *.egg-info aprover/_native.c aprover/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+		.import_linter_cache
+
+# ---- the C tests: each tests/c/*.c is a program, linked with all of csrc/*.c ----
+
+ifeq ($(origin CC),default)
+CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
+endif
+FLAVOUR := plain
+C_WARN := -Wall -Wextra -Werror
+C_FLAGS_plain := -O2 -g
+C_FLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+C_FLAGS := -std=gnu11 $(C_WARN) -Icsrc $(C_FLAGS_$(FLAVOUR))
+C_DIR := build/c-$(notdir $(CC))-$(FLAVOUR)
+C_OBJECTS := $(patsubst csrc/%.c,$(C_DIR)/csrc/%.o,$(sort $(wildcard csrc/*.c)))
+C_TESTS := $(patsubst tests/c/%.c,$(C_DIR)/%,$(sort $(wildcard tests/c/*.c)))
+C_RUN :=
+
+$(C_DIR)/csrc/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -MMD -MP -c $< -o $@
+
+$(C_DIR)/%: tests/c/%.c $(C_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -MMD -MP -MF $@.d $< $(C_OBJECTS) -lm -o $@
+
+-include $(C_OBJECTS:.o=.d) $(C_TESTS:=.d)
+
+.PHONY: ctest run-ctests build-ctests sanitize valgrind
+build-ctests: $(C_TESTS)
+
+run-ctests:
+	@$(MAKE) --no-print-directory -j$(JOBS) build-ctests
+	@failed=0; for t in $(C_TESTS); do \
+		$(C_RUN) $$t || { echo "FAILED: $$t" >&2; failed=1; }; done; \
+	exit $$failed
+
+ctest:
+	@$(MAKE) --no-print-directory run-ctests CC=$(CC)
+	@if [ "$(CC)" != clang ] && command -v clang >/dev/null; then \
+		echo "clang: warnings"; clang -std=gnu11 $(C_WARN) -Icsrc -fsyntax-only csrc/*.c tests/c/*.c; fi
+
+sanitize:
+	@for cc in gcc clang; do \
+		if command -v $$cc >/dev/null; then \
+			echo "$$cc with ASan and UBSan"; $(MAKE) --no-print-directory run-ctests CC=$$cc FLAVOUR=sanitize || exit 1; \
+		else echo "$$cc is not installed: skipped"; fi; done
+
+valgrind:
+	@if command -v valgrind >/dev/null; then \
+		$(MAKE) --no-print-directory run-ctests CC=$(CC) C_RUN="valgrind -q --error-exitcode=9 --leak-check=full"; \
+	else echo "valgrind is not installed: skipped"; fi
