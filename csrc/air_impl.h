@@ -39,12 +39,12 @@ static size_t periodic_words(const apr_periodic *p) {
 
 static scratch_map carve(const aprover_air *air, void *memory) {
     scratch_map m = {0};
-    uint8_t *base = memory;
+    const uintptr_t base = (uintptr_t)memory; /* an integer, since the size is asked for with NULL */
     size_t at = 0, periodic = 0;
     for (uint32_t i = 0; i < air->periodics; i++) periodic += periodic_words(&air->periodic[i]);
 #define TAKE(member, count, type)                             \
     do {                                                      \
-        m.member = (type *)(void *)(base + at);               \
+        m.member = (type *)(base + at);                       \
         at = (at + (count) * sizeof(type) + 63) & ~(size_t)63; \
     } while (0)
     size_t rows = air->rows;

@@ -26,7 +26,7 @@ static inline v8 v8_loadu(const uint32_t *p) { V8_LANES(p[i]); }
 static inline void v8_storeu(uint32_t *p, v8 a) {
     for (int i = 0; i < 8; i++) p[i] = a.w[i];
 }
-static inline v8 v8_set1(uint32_t x) { V8_LANES((void)i, x); }
+static inline v8 v8_set1(uint32_t x) { V8_LANES(((void)i, x)); }
 
 /* the field */
 static inline v8 v8_add(v8 a, v8 b) { V8_LANES(fp_add(a.w[i], b.w[i])); }
