@@ -25,7 +25,8 @@ typedef struct {
     size_t stride;
 } apr_fxv;
 
-/* Polled between parts of a long transform; nonzero means stop (the output is then undefined). May be NULL. */
+/* Polled between parts of a long operation, at least every few milliseconds; nonzero means stop. The operation then
+ * returns 1 and its output is undefined; otherwise it returns 0. NULL means never stop. Below 2^16 words nothing polls. */
 typedef int (*apr_poll)(void *context);
 
 typedef struct {
@@ -35,9 +36,10 @@ typedef struct {
     void (*to_canonical)(uint32_t *out, const uint32_t *x, size_t n);
 
     /* values on w^i -> coefficients, in place; includes the factor 1/n */
-    void (*interpolate)(const apr_twiddles *tw, uint32_t *x, uint32_t log_n);
-    /* coefficients -> values on shift * w^i; out != x */
-    void (*evaluate)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift);
+    int (*interpolate)(const apr_twiddles *tw, uint32_t *x, uint32_t log_n, apr_poll poll, void *context);
+    /* coefficients -> values on shift * w^i; out != coefficients */
+    int (*evaluate)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift,
+                    apr_poll poll, void *context);
     /* x[q] *= s^bitrev(q): turns coefficients of f(X) into those of f(sX) */
     void (*scale_powers)(uint32_t *x, uint32_t log_n, fp s);
 
@@ -48,17 +50,19 @@ typedef struct {
     void (*invert)(uint32_t *x, size_t n, uint32_t *scratch);
 
     /* out[q] = z^bitrev(q), an apr_fxv of 2^log_n */
-    void (*powers)(apr_fxv out, uint32_t log_n, fx z);
+    int (*powers)(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *context);
     /* sum of column[i] * table[i] */
     fx (*dot)(const uint32_t *column, apr_fxv table, size_t n);
+    /* out[c] += sum of x[c * stride + i] * table[i] for c < columns; a long table is read once, not once a column */
+    void (*dot_columns)(fx *out, const uint32_t *x, size_t stride, size_t columns, apr_fxv table, size_t n);
     /* acc[i] += sum over c < columns of coefficients[c] * x[c * stride + i]   (base columns, challenge-field coefficients) */
     void (*accumulate)(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n);
     /* acc[i] += c * x[i] for a challenge-field vector x */
     void (*accumulate_fx)(apr_fxv acc, apr_fxv x, fx c, size_t n);
     /* coefficients of f -> those of (f(X) - f(z)) / (X - z), in place */
-    void (*divide)(apr_fxv f, uint32_t log_n, fx z);
+    int (*divide)(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context);
     /* coefficients of f (log_n >= 3) -> those of sum over e < 8 of beta^e f_e, where f(X) = sum X^e f_e(X^8); out may be f */
-    void (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta);
+    int (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context);
 } apr_poly_kernels;
 
 const apr_poly_kernels *apr_poly_kernels_for(enum apr_path path);
