@@ -11,21 +11,39 @@
 #define APR_DIGEST_BYTES 32
 #define APR_BLAKE3_CHUNK 1024
 
-/* Incremental keyed hashing: init, update any number of times, then output. Output does not alter the state. */
+/* The keys of docs/protocol.md section 2. */
+extern const uint8_t apr_key_leaf[32];
+extern const uint8_t apr_key_node[32];
+extern const uint8_t apr_key_air[32];
+extern const uint8_t apr_key_transcript[32];
+extern const uint8_t apr_key_trace[32];
+
+/* Incremental keyed hashing: init, update any number of times, then output or finish; these do not alter the state. */
 typedef struct {
     uint32_t key[8];
     uint32_t cv[8];           /* of the chunk under way */
     uint64_t chunks;          /* finished chunks */
-    uint8_t block[64];
+    uint8_t block[64];        /* the last block, kept back because it may turn out to be the root */
     uint32_t block_length;
     uint32_t blocks_in_chunk; /* compressed so far in this chunk */
     uint32_t stack_length;
-    uint32_t stack[54][8];    /* chaining values of finished subtrees: 2^54 chunks are more than any length_t holds */
+    uint32_t stack[54][8];    /* chaining values of finished subtrees; 2^54 chunks are more than any size_t counts */
 } apr_blake3;
+
+/* The last compression of a message, from which any part of its output comes. */
+typedef struct {
+    uint32_t cv[8];
+    uint8_t block[64];
+    uint32_t block_length;
+    uint32_t flags;
+} apr_blake3_root;
 
 void apr_blake3_init(apr_blake3 *state, const uint8_t key[32]);
 void apr_blake3_update(apr_blake3 *state, const void *data, size_t length);
+void apr_blake3_finish(const apr_blake3 *state, apr_blake3_root *root);
 /* 64 bytes of the extended output from byte 64 * block on. */
+void apr_blake3_root_output(const apr_blake3_root *root, uint64_t block, uint8_t out[64]);
+/* Both in one. */
 void apr_blake3_output(const apr_blake3 *state, uint64_t block, uint8_t out[64]);
 /* One shot, 32 bytes. */
 void apr_blake3_keyed(const uint8_t key[32], const void *data, size_t length, uint8_t out[APR_DIGEST_BYTES]);
@@ -42,7 +60,7 @@ typedef struct {
 
 /* Kernels that hash eight at a time where that pays; count is any number, digests are written one after another. */
 typedef struct {
-    /* inputs: count messages of `length` bytes, message i at inputs + i * step. */
+    /* inputs: count messages of `length` bytes, message i at inputs + i * step. `out` does not overlap the inputs. */
     void (*hash_many)(const uint8_t key[32], const uint8_t *inputs, size_t step, size_t length, size_t count, uint8_t *out);
     /* Octet leaves `first .. first + count - 1` of the matrix, as canonical little-endian words (K_LEAF). */
     void (*hash_octets)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out);

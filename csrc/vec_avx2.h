@@ -26,6 +26,18 @@ typedef __m256i v8;
 static inline v8 v8_loadu(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 static inline void v8_storeu(uint32_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline v8 v8_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
+static inline v8 v8_load_bytes(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+static inline void v8_store_bytes(uint8_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) {
+    return _mm256_loadu2_m128i((const __m128i_u *)(const void *)q, (const __m128i_u *)(const void *)p);
+}
+static inline v8 v8_load_pairs(const uint32_t *p, const uint32_t *q, const uint32_t *r, const uint32_t *s) {
+    __m128i low = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i_u *)(const void *)p),
+                                     _mm_loadl_epi64((const __m128i_u *)(const void *)q));
+    __m128i high = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i_u *)(const void *)r),
+                                      _mm_loadl_epi64((const __m128i_u *)(const void *)s));
+    return _mm256_set_m128i(high, low);
+}
 
 /* The unsigned minimum picks the reduced one of t and t -+ p, since the other has wrapped round 2^32. */
 static inline v8 v8_add(v8 a, v8 b) {
@@ -45,6 +57,15 @@ static inline v8 v8_mul(v8 a, v8 b) {
     v8 hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
     v8 m = _mm256_blend_epi32(_mm256_srli_epi64(even_m, 32), odd_m, 0xaa);
     v8 t = _mm256_sub_epi32(hi, m);
+    return _mm256_min_epu32(t, _mm256_add_epi32(t, p));
+}
+/* fp_to_u32: the product of a with 1 has no high word, so one reduction is all. */
+static inline v8 v8_canonical(v8 a) {
+    const v8 p = v8_set1(FP_P), q = _mm256_mullo_epi32(a, v8_set1(FP_PINV));
+    v8 even_m = _mm256_mul_epu32(q, p);
+    v8 odd_m = _mm256_mul_epu32(_mm256_srli_epi64(q, 32), p);
+    v8 m = _mm256_blend_epi32(_mm256_srli_epi64(even_m, 32), odd_m, 0xaa);
+    v8 t = _mm256_sub_epi32(_mm256_setzero_si256(), m);
     return _mm256_min_epu32(t, _mm256_add_epi32(t, p));
 }
 

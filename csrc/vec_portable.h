@@ -6,6 +6,8 @@
 #ifndef APROVER_VEC_PORTABLE_H
 #define APROVER_VEC_PORTABLE_H
 
+#include <string.h>
+
 #include "field.h"
 
 #define VEC_NAME(name) name##_portable
@@ -27,11 +29,25 @@ static inline void v8_storeu(uint32_t *p, v8 a) {
     for (int i = 0; i < 8; i++) p[i] = a.w[i];
 }
 static inline v8 v8_set1(uint32_t x) { V8_LANES(((void)i, x)); }
+/* 32 bytes at any address. */
+static inline v8 v8_load_bytes(const uint8_t *p) {
+    v8 r;
+    memcpy(r.w, p, 32);
+    return r;
+}
+static inline void v8_store_bytes(uint8_t *p, v8 a) { memcpy(p, a.w, 32); }
+/* Four words from each of two places; two words from each of four. */
+static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) { V8_LANES(i < 4 ? p[i] : q[i - 4]); }
+static inline v8 v8_load_pairs(const uint32_t *p, const uint32_t *q, const uint32_t *r, const uint32_t *s) {
+    return (v8){{p[0], p[1], q[0], q[1], r[0], r[1], s[0], s[1]}};
+}
 
 /* the field */
 static inline v8 v8_add(v8 a, v8 b) { V8_LANES(fp_add(a.w[i], b.w[i])); }
 static inline v8 v8_sub(v8 a, v8 b) { V8_LANES(fp_sub(a.w[i], b.w[i])); }
 static inline v8 v8_mul(v8 a, v8 b) { V8_LANES(fp_mul(a.w[i], b.w[i])); }
+/* Out of Montgomery form: canonical words. */
+static inline v8 v8_canonical(v8 a) { V8_LANES(fp_to_u32(a.w[i])); }
 
 /* raw words */
 static inline v8 v8_add32(v8 a, v8 b) { V8_LANES(a.w[i] + b.w[i]); }
