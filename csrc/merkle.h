@@ -4,7 +4,7 @@
 
 #include "blake3.h"
 
-/* A tree in memory: the leaf level first, then each level above it, down to the cap; 32 bytes a node. */
+/* A tree in memory: the leaf level first, then each level above it, up to the cap; 32 bytes a node. */
 typedef struct {
     uint8_t *nodes;
     uint32_t log_leaves;
@@ -23,8 +23,10 @@ void apr_tree_hash_level(const apr_hash_kernels *kernels, const apr_tree *tree, 
 size_t apr_multiproof_length(const uint32_t *indices, size_t count, uint32_t log_leaves, uint32_t log_cap, uint32_t *scratch);
 /* Write that multi-proof; returns the bytes written (32 * length). scratch: `count` words. */
 size_t apr_multiproof_write(const apr_tree *tree, const uint32_t *indices, size_t count, uint32_t *scratch, uint8_t *out);
-/* Whether the leaves' digests (count * 32 bytes, overwritten) and the multi-proof lead to the cap.
- * The caller has checked that the proof has exactly apr_multiproof_length digests. scratch: count words + count * 64 bytes. */
+/* Whether the leaves' digests (count * 32 bytes, overwritten) and the multi-proof lead to the cap. No leaves, and indices
+ * that are not ascending, distinct and below 2^log_leaves, lead nowhere.
+ * The caller has checked that the proof has exactly apr_multiproof_length digests.
+ * scratch: apr_multiproof_scratch_bytes(count) bytes, aligned for uint32_t. */
 int apr_multiproof_verify(const apr_hash_kernels *kernels, uint8_t *digests, const uint32_t *indices, size_t count,
                           uint32_t log_leaves, uint32_t log_cap, const uint8_t *proof, const uint8_t *cap, void *scratch);
 size_t apr_multiproof_scratch_bytes(size_t count);

@@ -21,17 +21,17 @@ enum apr_tag {
 };
 
 typedef struct {
-    apr_blake3 hash;       /* keyed with the state; holds what was absorbed since the last squeeze */
-    apr_blake3 source;     /* what the words of the last squeeze come from */
-    uint8_t state[32];
-    uint8_t block[64];     /* the block of output that words come from */
+    apr_blake3 hash;        /* keyed with S; holds what was absorbed since the last squeeze */
+    apr_blake3_root source; /* what the words of the last squeeze come from */
+    uint8_t block[64];      /* the block of output that words come from */
     uint64_t next_block;
-    uint32_t used;         /* bytes of `block` that are used up */
+    uint32_t used;          /* bytes of `block` that are used up */
 } apr_transcript;
 
 void apr_transcript_init(apr_transcript *t);
 void apr_transcript_absorb(apr_transcript *t, enum apr_tag tag, const void *data, size_t length);
 void apr_transcript_squeeze(apr_transcript *t);
+/* The next word of the last squeeze; there must have been one. */
 uint32_t apr_transcript_word(apr_transcript *t);
 /* One squeeze, then `count` elements (Montgomery form). */
 void apr_transcript_elements(apr_transcript *t, fx *out, size_t count);
