@@ -1,0 +1,12 @@
+/* The polynomial kernels with AVX2. */
+#include "dispatch.h"
+
+#if APR_HAVE_AVX2_BUILD
+#include "vec_avx2.h"
+
+#include "poly_impl.h"
+
+VEC_END
+#else
+typedef int apr_poly_avx2_is_not_built;
+#endif

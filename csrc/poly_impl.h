@@ -1,0 +1,153 @@
+/* The polynomial kernels, written once over the vectors of vec_*.h. */
+#include "poly_internal.h"
+
+static inline fx fxv_get(apr_fxv v, size_t i) {
+    fx r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v.values[(size_t)j * v.stride + i];
+    return r;
+}
+
+static inline void fxv_set(apr_fxv v, size_t i, fx a) {
+    for (int j = 0; j < FX_DEGREE; j++) v.values[(size_t)j * v.stride + i] = a.c[j];
+}
+
+static int stopped(apr_poll poll, void *context) { return poll != NULL && poll(context) != 0; }
+
+static size_t from_canonical(uint32_t *x, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (x[i] >= FP_P) return i;
+        x[i] = fp_from_u32(x[i]);
+    }
+    return n;
+}
+
+static void to_canonical(uint32_t *out, const uint32_t *x, size_t n) {
+    for (size_t i = 0; i < n; i++) out[i] = fp_to_u32(x[i]);
+}
+
+static int interpolate(const apr_twiddles *tw, uint32_t *x, uint32_t log_n, apr_poll poll, void *context) {
+    (void)tw;
+    size_t n = (size_t)1 << log_n;
+    for (uint32_t s = log_n; s > 0; s--) {
+        size_t d = (size_t)1 << (s - 1);
+        if (stopped(poll, context)) return 1;
+        for (size_t b = 0; b < n; b += 2 * d) {
+            fp w = FP_ONE;
+            for (size_t i = b; i < b + d; i++, w = fp_mul(w, apr_inverse_roots[s])) {
+                fp t = fp_sub(x[i], x[i + d]);
+                x[i] = fp_add(x[i], x[i + d]);
+                x[i + d] = fp_mul(t, w);
+            }
+        }
+    }
+    fp inverse = fp_inv(fp_from_u32((uint32_t)n));
+    for (size_t i = 0; i < n; i++) x[i] = fp_mul(x[i], inverse);
+    return 0;
+}
+
+static int evaluate(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift,
+                    apr_poll poll, void *context) {
+    (void)tw;
+    size_t n = (size_t)1 << log_n;
+    for (size_t i = 0; i < n; i++) out[i] = coefficients[i];
+    for (uint32_t s = 1; s <= log_n; s++) {
+        size_t d = (size_t)1 << (s - 1);
+        fp stage = fp_pow(shift, n / (2 * d));
+        if (stopped(poll, context)) return 1;
+        for (size_t b = 0; b < n; b += 2 * d) {
+            fp w = stage;
+            for (size_t i = b; i < b + d; i++, w = fp_mul(w, apr_roots[s])) {
+                fp t = fp_mul(out[i + d], w);
+                out[i + d] = fp_sub(out[i], t);
+                out[i] = fp_add(out[i], t);
+            }
+        }
+    }
+    return 0;
+}
+
+static void scale_powers(uint32_t *x, uint32_t log_n, fp s) {
+    fp w = FP_ONE;
+    for (uint32_t e = 0; e < (uint32_t)1 << log_n; e++, w = fp_mul(w, s)) {
+        uint32_t q = apr_bitrev(e, log_n);
+        x[q] = fp_mul(x[q], w);
+    }
+}
+
+static void scale(uint32_t *out, const uint32_t *a, fp s, size_t n) {
+    for (size_t i = 0; i < n; i++) out[i] = fp_mul(a[i], s);
+}
+
+static void add_scaled(uint32_t *y, const uint32_t *a, fp s, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = fp_add(y[i], fp_mul(a[i], s));
+}
+
+static void invert(uint32_t *x, size_t n, uint32_t *scratch) {
+    fp r = FP_ONE;
+    for (size_t i = 0; i < n; i++) {
+        scratch[i] = r;
+        r = fp_mul(r, x[i]);
+    }
+    r = fp_inv(r);
+    for (size_t i = n; i-- > 0;) {
+        fp t = fp_mul(r, scratch[i]);
+        r = fp_mul(r, x[i]);
+        x[i] = t;
+    }
+}
+
+static int powers(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *context) {
+    if (stopped(poll, context)) return 1;
+    fx w = fx_one();
+    for (uint32_t e = 0; e < (uint32_t)1 << log_n; e++, w = fx_mul(w, z)) fxv_set(out, apr_bitrev(e, log_n), w);
+    return 0;
+}
+
+static fx dot(const uint32_t *column, apr_fxv table, size_t n) {
+    fx r = fx_zero();
+    for (size_t i = 0; i < n; i++) r = fx_add(r, fx_scale(fxv_get(table, i), column[i]));
+    return r;
+}
+
+static void dot_columns(fx *out, const uint32_t *x, size_t stride, size_t columns, apr_fxv table, size_t n) {
+    for (size_t c = 0; c < columns; c++) out[c] = fx_add(out[c], dot(x + c * stride, table, n));
+}
+
+static void accumulate(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        fx r = fxv_get(acc, i);
+        for (size_t c = 0; c < columns; c++) r = fx_add(r, fx_scale(coefficients[c], x[c * stride + i]));
+        fxv_set(acc, i, r);
+    }
+}
+
+static void accumulate_fx(apr_fxv acc, apr_fxv x, fx c, size_t n) {
+    for (size_t i = 0; i < n; i++) fxv_set(acc, i, fx_add(fxv_get(acc, i), fx_mul(c, fxv_get(x, i))));
+}
+
+static int divide(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context) {
+    if (stopped(poll, context)) return 1;
+    fx h = fx_zero();
+    for (uint32_t e = (uint32_t)1 << log_n; e-- > 0;) {
+        uint32_t q = apr_bitrev(e, log_n);
+        fx t = fxv_get(f, q);
+        fxv_set(f, q, h);
+        h = fx_add(t, fx_mul(z, h));
+    }
+    return 0;
+}
+
+static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context) {
+    if (stopped(poll, context)) return 1;
+    size_t m = (size_t)1 << (log_n - 3);
+    for (size_t i = 0; i < m; i++) {
+        fx r = fx_zero();
+        for (uint32_t e = 8; e-- > 0;) r = fx_add(fx_mul(r, beta), fxv_get(f, apr_bitrev(e, 3) * m + i));
+        fxv_set(out, i, r);
+    }
+    return 0;
+}
+
+const apr_poly_kernels VEC_NAME(apr_poly_kernels) = {
+    from_canonical, to_canonical, interpolate,   evaluate, scale_powers, scale, add_scaled, invert, powers, dot,
+    dot_columns,    accumulate,   accumulate_fx, divide,   fold};
