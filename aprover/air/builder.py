@@ -123,6 +123,14 @@ class AirBuilder:
             self._arena.public_names.append(text)
         return self._arena.leaf(PUBLIC, index)
 
+    def public_name(self, slot: PublicSlot) -> str:
+        """How messages name a public value."""
+        return self._arena.public_names[self._publics[slot]]
+
+    def cycle(self, index: int) -> tuple[int, ...]:
+        """The values of a periodic column by its number."""
+        return list(self._periodics)[index]
+
     # Constraints
 
     def assert_zero(self, expr: Expr, *, name: str | None = None) -> None:

@@ -263,9 +263,7 @@ class Arena:
 
     def _too_high(self, text: str, degree: int, left: Expr, right: Expr) -> NoReturn:
         part = left if left.degree >= right.degree else right
-        advice = (
-            f"put ({self.render(part)})" if part.degree > 1 else "put a part of the product, such as a square,"
-        )
+        advice = f"put ({self.render(part)})" if part.degree > 1 else "put a part of the product, such as a square,"
         raise ProgramError(
             f"{text} has degree {degree}, and the largest degree is {MAX_DEGREE}. Split it: {advice} into a column of "
             "its own, say part = b.column('part'), with b.assert_equal(part, ...); as a factor, part has degree 1"

@@ -239,10 +239,19 @@ def compile_program(cls: type[Program], parameters: Mapping[str, Value]) -> Comp
 
 @functools.lru_cache(maxsize=512)  # which does not keep failures
 def _compile(params: Params) -> CompiledAir:
+    return _describe(params).compile()
+
+
+def _describe(params: Params) -> AirBuilder:
     cls = params._program
     builder = AirBuilder([f.name for f in _fields(cls) if _role(f) == _PUBLIC])
     cls.air(builder, params)
-    return builder.compile()
+    return builder
+
+
+def describe(program: Program) -> AirBuilder:
+    """The AIR as expressions, made anew, for messages about it."""
+    return _describe(Params(type(program), program._parameters()))
 
 
 # Programs by id, for verifiers
@@ -258,9 +267,7 @@ def shipped(cls: type[Program]) -> type[Program]:
     return cls
 
 
-def program_from_statement(
-    statement: Statement, cls: type[Program] | None = None
-) -> tuple[CompiledAir, type[Program]]:
+def program_from_statement(statement: Statement, cls: type[Program] | None = None) -> tuple[CompiledAir, type[Program]]:
     """The constraints that a proof of `statement` must satisfy, and the program's class.
 
     Checks the parameters' names, and runs the program's own validators on the parameters and the public inputs.
