@@ -10,13 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FX_DEGREE 5
+
+/* Tests put a toy field in place of BabyBear (any prime p = 1 mod 5, p < 2^31, of which 2 is not a fifth power). */
+#ifndef FP_P
 #define FP_P 2013265921u
 #define FP_PINV 2281701377u       /* p^-1 mod 2^32 */
 #define FP_ONE 268435454u         /* 2^32 mod p */
 #define FP_R2 1172168163u         /* 2^64 mod p */
 #define FP_TWO_ADICITY 27
 #define FP_GENERATOR 31u          /* canonical */
-#define FX_DEGREE 5
+/* 2^(i(p-1)/5) for i < 5, in Montgomery form */
+#define FX_FROBENIUS {268435454u, 1079828539u, 847078768u, 1597816133u, 233372948u}
+#endif
 
 typedef uint32_t fp;
 
@@ -54,8 +60,24 @@ static inline fp fp_pow(fp a, uint64_t e) {
     return r;
 }
 
-/* The inverse of 0 is 0; callers that must not meet 0 check for it. */
-static inline fp fp_inv(fp a) { return fp_pow(a, FP_P - 2); }
+/* a^(2^count) */
+static inline fp fp_sqr_times(fp a, unsigned count) {
+    while (count-- != 0) a = fp_sqr(a);
+    return a;
+}
+
+/* a^(p-2). The inverse of 0 is 0; callers that must not meet 0 check for it. */
+static inline fp fp_inv(fp a) {
+#if FP_P == 2013265921u
+    /* p - 2 in binary is 1110111 and then 24 ones; aN stands for a to the power of N ones. */
+    fp a2 = fp_mul(fp_sqr(a), a), a3 = fp_mul(fp_sqr(a2), a), a6 = fp_mul(fp_sqr_times(a3, 3), a3);
+    fp r = fp_mul(fp_sqr_times(a3, 4), a3);
+    for (int i = 0; i < 4; i++) r = fp_mul(fp_sqr_times(r, 6), a6);
+    return r;
+#else
+    return fp_pow(a, FP_P - 2);
+#endif
+}
 
 /* w(m): the root of unity of order 2^m that docs/protocol.md section 1 names. */
 static inline fp fp_root(unsigned m) {
@@ -99,17 +121,46 @@ static inline int fx_is_zero(fx a) { return fx_eq(a, fx_zero()); }
 /* Whether the element lies in the base field. */
 static inline int fx_is_base(fx a) { return (a.c[1] | a.c[2] | a.c[3] | a.c[4]) == 0; }
 
+/* Takes a sum of products into the range of fp_reduce: x < 2 * p * 2^32 -> x or x - p * 2^32. */
+static inline uint64_t fp_trim(uint64_t x) {
+    const uint64_t top = (uint64_t)FP_P << 32;
+    return x >= top ? x - top : x;
+}
+
+/* The product modulo X^5 - 2: coefficient i is the sum over j of a_j b_{i-j}, where b_{-k} stands for 2 b_{5-k}.
+ * With p < 0.469 * 2^32, four products are below 1.88 * p * 2^32 < 2^64; trimmed and with the fifth, below 1.47 * p * 2^32. */
 static inline fx fx_mul(fx a, fx b) {
+    fp d[FX_DEGREE];
     fx r;
+    for (int i = 0; i < FX_DEGREE; i++) d[i] = fp_add(b.c[i], b.c[i]);
     for (int i = 0; i < FX_DEGREE; i++) {
-        fp low = 0, high = 0;
+        uint64_t s = 0;
         for (int j = 0; j < FX_DEGREE; j++) {
-            fp t = fp_mul(a.c[j], b.c[(i - j + FX_DEGREE) % FX_DEGREE]);
-            if (j <= i) low = fp_add(low, t);
-            else high = fp_add(high, t);
+            if (j == 4) s = fp_trim(s);
+            s += (uint64_t)a.c[j] * (j <= i ? b.c[i - j] : d[i - j + FX_DEGREE]);
         }
-        r.c[i] = fp_add(low, fp_add(high, high));
+        r.c[i] = fp_reduce(fp_trim(s));
     }
+    return r;
+}
+
+/* The same with equal factors: three products for each coefficient, below 1.41 * p * 2^32. */
+static inline fx fx_sqr(fx a) {
+    const fp *c = a.c;
+    fp d[FX_DEGREE], q[FX_DEGREE];
+    for (int i = 0; i < FX_DEGREE; i++) {
+        d[i] = fp_add(c[i], c[i]);
+        q[i] = fp_add(d[i], d[i]);
+    }
+    const uint64_t s[FX_DEGREE] = {
+        (uint64_t)c[0] * c[0] + (uint64_t)q[1] * c[4] + (uint64_t)q[2] * c[3],
+        (uint64_t)d[0] * c[1] + (uint64_t)q[2] * c[4] + (uint64_t)d[3] * c[3],
+        (uint64_t)d[0] * c[2] + (uint64_t)c[1] * c[1] + (uint64_t)q[3] * c[4],
+        (uint64_t)d[0] * c[3] + (uint64_t)d[1] * c[2] + (uint64_t)d[4] * c[4],
+        (uint64_t)d[0] * c[4] + (uint64_t)d[1] * c[3] + (uint64_t)c[2] * c[2],
+    };
+    fx r;
+    for (int i = 0; i < FX_DEGREE; i++) r.c[i] = fp_reduce(fp_trim(s[i]));
     return r;
 }
 
@@ -117,32 +168,28 @@ static inline fx fx_pow(fx a, uint64_t e) {
     fx r = fx_one();
     for (; e != 0; e >>= 1) {
         if (e & 1) r = fx_mul(r, a);
-        a = fx_mul(a, a);
+        a = fx_sqr(a);
     }
     return r;
 }
 
-/* The Frobenius map x -> x^p: X^p = X * 2^((p-1)/5), so coefficient i is scaled by 2^(i(p-1)/5). */
-static inline fx fx_frobenius(fx a) {
-    const fp zeta = fp_pow(fp_from_u32(2), (FP_P - 1) / FX_DEGREE);
-    fp s = FP_ONE;
-    for (int i = 0; i < FX_DEGREE; i++) {
-        a.c[i] = fp_mul(a.c[i], s);
-        s = fp_mul(s, zeta);
-    }
+/* The Frobenius map applied `times` (< 5) times: X^p = X * 2^((p-1)/5), so that coefficient i is scaled by
+ * 2^(i * times * (p-1)/5), which has period 5 in i * times. */
+static inline fx fx_frobenius(fx a, unsigned times) {
+    static const fp power[FX_DEGREE] = FX_FROBENIUS;
+    for (unsigned i = 1; i < FX_DEGREE; i++) a.c[i] = fp_mul(a.c[i], power[i * times % FX_DEGREE]);
     return a;
 }
 
 /* a^-1 = (product of the four other conjugates) / norm; the norm lies in the base field.
  * The inverse of 0 is 0. */
 static inline fx fx_inv(fx a) {
-    fx f1 = fx_frobenius(a);
-    fx f2 = fx_frobenius(f1);
-    fx f12 = fx_mul(f1, f2);
-    fx f34 = fx_frobenius(fx_frobenius(f12));
-    fx others = fx_mul(f12, f34);
-    fx norm = fx_mul(a, others);
-    return fx_scale(others, fp_inv(norm.c[0]));
+    fx f12 = fx_mul(fx_frobenius(a, 1), fx_frobenius(a, 2));
+    fx others = fx_mul(f12, fx_frobenius(f12, 2));
+    fp high = 0;
+    for (int j = 1; j < FX_DEGREE; j++) high = fp_add(high, fp_mul(a.c[j], others.c[FX_DEGREE - j]));
+    fp norm = fp_add(fp_mul(a.c[0], others.c[0]), fp_add(high, high));
+    return fx_scale(others, fp_inv(norm));
 }
 
 #endif
