@@ -1,0 +1,230 @@
+/* BLAKE3: official vectors, streaming, and the eight-lane kernels against one message at a time, on every path. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../csrc/blake3_internal.h"
+#include "../../csrc/field.h"
+#include "blake3_vectors.h"
+
+#define CHECK(condition)                                                        \
+    do {                                                                        \
+        if (!(condition)) {                                                     \
+            printf("FAILED %s:%d %s\n", __FILE__, __LINE__, #condition);        \
+            exit(1);                                                            \
+        }                                                                       \
+    } while (0)
+
+static const uint8_t official_key[32] = {"whats the Elvish word for friend"};
+static const enum apr_path paths[2] = {APR_PATH_PORTABLE, APR_PATH_AVX2};
+static uint8_t input[1 << 18];
+
+static uint64_t random_state = 88172645463325252u;
+static uint32_t random_word(void) {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 16);
+}
+
+static void from_hex(const char *hex, uint8_t *out, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        unsigned byte;
+        CHECK(sscanf(hex + 2 * i, "%2x", &byte) == 1);
+        out[i] = (uint8_t)byte;
+    }
+}
+
+/* One shot, extended output and the kernels give the official digests. */
+static void test_official_vectors(void) {
+    for (size_t i = 0; i < sizeof input; i++) input[i] = (uint8_t)(i % 251);
+    for (size_t v = 0; v < sizeof blake3_vectors / sizeof blake3_vectors[0]; v++) {
+        uint8_t expected[131], digest[32], blocks[192];
+        size_t length = blake3_vectors[v].length;
+        from_hex(blake3_vectors[v].hex, expected, 131);
+        apr_blake3_keyed(official_key, input, length, digest);
+        CHECK(memcmp(digest, expected, 32) == 0);
+
+        apr_blake3 state;
+        apr_blake3_init(&state, official_key);
+        apr_blake3_update(&state, input, length);
+        for (uint64_t b = 3; b-- > 0;) apr_blake3_output(&state, b, blocks + 64 * b);
+        CHECK(memcmp(blocks, expected, 131) == 0);
+
+        for (int p = 0; p < 2; p++) {
+            uint8_t digests[9 * 32];
+            apr_hash_kernels_for(paths[p])->hash_many(official_key, input, 0, length, 9, digests);
+            for (int i = 0; i < 9; i++) CHECK(memcmp(digests + 32 * i, expected, 32) == 0);
+        }
+    }
+}
+
+/* The compression of one block is the same on every path, for any counter, length and flags. */
+static void test_compress_paths(void) {
+#if APR_HAVE_AVX2_BUILD
+    if (!apr_use_avx2(APR_PATH_AVX2)) return;
+    for (int round = 0; round < 2000; round++) {
+        uint32_t cv[8], m[16], one[16], two[16];
+        uint8_t block[64];
+        for (int i = 0; i < 8; i++) cv[i] = random_word();
+        for (int i = 0; i < 16; i++) m[i] = random_word();
+        memcpy(block, m, 64);
+        uint64_t counter = (uint64_t)random_word() << 32 | random_word();
+        uint32_t length = random_word() % 65, flags = random_word() % 32;
+        apr_blake3_compress_portable(cv, block, length, counter, flags, one);
+        apr_blake3_compress_avx2(cv, block, length, counter, flags, two);
+        CHECK(memcmp(one, two, 64) == 0);
+        apr_blake3_chunks8 *chunks8[2] = {apr_blake3_chunks8_portable, apr_blake3_chunks8_avx2};
+        uint32_t cvs[2][8][8];
+        for (int p = 0; p < 2 && round < 20; p++) chunks8[p](cv, input + round, counter & ~(uint64_t)7, cvs[p]);
+        CHECK(round >= 20 || memcmp(cvs[0], cvs[1], sizeof cvs[0]) == 0);
+    }
+#endif
+}
+
+/* However a message is cut into updates, its digest is that of the whole. */
+static void test_streaming_splits(void) {
+    for (int round = 0; round < 400; round++) {
+        size_t length = random_word() % (round % 4 == 0 ? 100000 : 5000), done = 0;
+        size_t largest = 1 + random_word() % (round % 3 == 0 ? 70 : 20000);
+        uint8_t expected[32], block[64];
+        apr_blake3 state;
+        apr_blake3_init(&state, official_key);
+        while (done < length) {
+            size_t take = random_word() % (largest + 1);
+            if (round % 5 == 0 && random_word() % 2) take = 1024;
+            if (take > length - done) take = length - done;
+            apr_blake3_update(&state, input + done, take);
+            done += take;
+            if (random_word() % 4 == 0) apr_blake3_output(&state, 0, block); /* must not disturb the state */
+        }
+        apr_blake3_output(&state, 0, block);
+        apr_blake3_keyed(official_key, input, length, expected);
+        CHECK(memcmp(block, expected, 32) == 0);
+    }
+}
+
+/* hash_many equals one message at a time for any length, step and count, and writes nothing beyond its digests. */
+static void test_hash_many(const apr_hash_kernels *kernels) {
+    for (size_t i = 0; i < sizeof input; i++) input[i] = (uint8_t)random_word();
+    for (size_t round = 0; round < 700; round++) {
+        size_t length = round < 200 ? round : random_word() % (round % 2 ? 5000 : 300);
+        if (round % 7 == 0) length = 64;
+        size_t step = length + random_word() % 70, count = random_word() % 20;
+        uint8_t out[21 * 32], expected[32];
+        memset(out, 0xa5, sizeof out);
+        kernels->hash_many(official_key, input + 1, step, length, count, out);
+        for (size_t i = 0; i < count; i++) {
+            apr_blake3_keyed(official_key, input + 1 + step * i, length, expected);
+            CHECK(memcmp(out + 32 * i, expected, 32) == 0);
+        }
+        for (size_t i = 32 * count; i < sizeof out; i++) CHECK(out[i] == 0xa5);
+    }
+}
+
+#define MAX_POSITIONS 1024
+#define MAX_COLUMNS 600
+static uint32_t matrix_values[MAX_COLUMNS * (MAX_POSITIONS + 5)];
+
+static apr_matrix random_matrix(uint32_t columns, uint32_t log_coset, uint32_t log_blowup) {
+    size_t n = (size_t)1 << (log_coset + log_blowup);
+    apr_matrix m = {matrix_values, n + random_word() % 6, columns, log_coset, log_blowup};
+    CHECK(m.stride * columns <= sizeof matrix_values / 4);
+    for (size_t i = 0; i < m.stride * columns; i++) {
+        uint32_t r = random_word();
+        matrix_values[i] = r % 16 == 0 ? 0 : r % 16 == 1 ? FP_P - 1 : r % FP_P;
+    }
+    return m;
+}
+
+/* Leaf bytes as docs/protocol.md section 6 writes them, a value at a time. */
+static void slow_leaf(const apr_matrix *m, int octets, size_t leaf, uint8_t out[32]) {
+    static uint32_t words[8 * MAX_COLUMNS];
+    size_t k = (size_t)1 << m->log_coset, count = 0;
+    for (size_t c = 0; c < m->columns; c++) {
+        const uint32_t *column = m->values + c * m->stride;
+        if (!octets) {
+            words[count++] = fp_to_u32(column[leaf]);
+            continue;
+        }
+        size_t j = leaf / (k / 8), i = leaf % (k / 8);
+        for (size_t e = 0; e < 8; e++) words[count++] = fp_to_u32(column[j * k + i + e * (k / 8)]);
+    }
+    apr_blake3_keyed(apr_key_leaf, words, 4 * count, out);
+}
+
+static void check_leaves(const apr_hash_kernels *kernels, const apr_matrix *m, int octets, size_t first, size_t count) {
+    static uint8_t out[(MAX_POSITIONS + 1) * 32];
+    uint8_t expected[32];
+    memset(out, 0xa5, sizeof out);
+    (octets ? kernels->hash_octets : kernels->hash_rows)(m, first, count, out);
+    for (size_t i = 0; i < count; i++) {
+        slow_leaf(m, octets, first + i, expected);
+        CHECK(memcmp(out + 32 * i, expected, 32) == 0);
+    }
+    for (size_t i = 32 * count; i < 32 * count + 32; i++) CHECK(out[i] == 0xa5);
+}
+
+/* Leaves of every small height and blowup, whole and in slices that start and end anywhere. */
+static void test_leaves(const apr_hash_kernels *kernels) {
+    static const uint32_t widths[] = {1, 2, 3, 5, 16, 17, 32, 33, 70};
+    for (uint32_t log_coset = 3; log_coset <= 8; log_coset++)
+        for (uint32_t log_blowup = 0; log_blowup <= 3 && log_coset + log_blowup <= 9; log_blowup++)
+            for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+                if (widths[w] > 5 && log_coset > 6) continue;
+                apr_matrix m = random_matrix(widths[w], log_coset, log_blowup);
+                size_t n = (size_t)1 << (log_coset + log_blowup);
+                for (int octets = 0; octets < 2; octets++) {
+                    size_t leaves = octets ? n / 8 : n;
+                    check_leaves(kernels, &m, octets, 0, leaves);
+                    for (int s = 0; s < 4; s++) {
+                        size_t first = random_word() % leaves, count = random_word() % (leaves - first + 1);
+                        check_leaves(kernels, &m, octets, first, count);
+                    }
+                }
+            }
+    static const uint32_t wide[] = {255, 256, 257, 300, 512, 513, 600};
+    for (size_t w = 0; w < sizeof wide / sizeof wide[0]; w++) {
+        apr_matrix m = random_matrix(wide[w], 4, 1);
+        check_leaves(kernels, &m, 0, 0, 32);
+        check_leaves(kernels, &m, 0, 3, 21);
+        check_leaves(kernels, &m, 1, 0, 4);
+    }
+}
+
+static int nonce_is_valid(const uint8_t key[32], uint32_t bits, uint64_t nonce) {
+    uint8_t bytes[8], digest[32];
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(nonce >> (8 * i));
+    apr_blake3_keyed(key, bytes, 8, digest);
+    for (int i = 0; i < 8; i++) word |= (uint64_t)digest[i] << (8 * i);
+    return (word & (((uint64_t)1 << bits) - 1)) == 0;
+}
+
+/* grind finds the smallest valid nonce of its range, and says so when there is none. */
+static void test_grind(const apr_hash_kernels *kernels) {
+    static const uint64_t starts[] = {0, 5, 0xfffffffcu, 0x7ffffffffff0u};
+    for (int round = 0; round < 60; round++) {
+        uint8_t key[32];
+        for (int i = 0; i < 32; i++) key[i] = (uint8_t)random_word();
+        uint32_t bits = (uint32_t)round % 10;
+        uint64_t first = starts[round % 4], count = random_word() % 3000, expected = first;
+        while (expected < first + count && !nonce_is_valid(key, bits, expected)) expected++;
+        CHECK(kernels->grind(key, bits, first, count) == expected);
+    }
+    CHECK(kernels->grind(official_key, 32, 0, 1000) == 1000);
+}
+
+int main(void) {
+    test_official_vectors();
+    test_compress_paths();
+    test_streaming_splits();
+    for (int p = 0; p < 2; p++) {
+        const apr_hash_kernels *kernels = apr_hash_kernels_for(paths[p]);
+        test_hash_many(kernels);
+        test_leaves(kernels);
+        test_grind(kernels);
+    }
+    printf("ok blake3\n");
+    return 0;
+}
