@@ -1,0 +1,21 @@
+/* The steps of the protocol that prover and verifier do alike, docs/protocol.md section 7. */
+#ifndef APROVER_PROTOCOL_H
+#define APROVER_PROTOCOL_H
+
+#include "plan.h"
+#include "poly.h"
+#include "transcript.h"
+
+/* Step 1 of section 7. parameters: their eight bytes. */
+void apr_absorb_statement(apr_transcript *t, const aprover_air *air, const uint8_t *parameters, const uint32_t *publics,
+                          const uint8_t *statement, size_t length);
+/* The key of the grinding hash: the transcript's state after the squeeze of step 8. */
+void apr_grinding_key(const apr_transcript *t, uint8_t key[32]);
+/* sum of z^(jk) chunks[j] */
+fx apr_chunks_at(const apr_plan *plan, const fx *chunks, fx z);
+/* The batching coefficients of step 5. */
+void apr_batching(apr_transcript *transcript, const apr_plan *plan, fx *lambdas);
+/* The distinct octets of layer t that contain the positions, ascending; returns how many. */
+uint32_t apr_octets_of(const apr_plan *plan, uint32_t t, const uint32_t *positions, uint32_t count, uint32_t *octets);
+
+#endif
