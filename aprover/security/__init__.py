@@ -1,0 +1,23 @@
+"""Proven security: how many bits a proof carries, which parameters reach the bits that are wanted, and what they cost.
+
+No bit rests on a conjecture. The formulas are those of docs/protocol.md, section 10.
+"""
+
+from __future__ import annotations
+
+from aprover.security.chooser import choose
+from aprover.security.costs import predicted_time, proof_size
+from aprover.security.shape import Parameters, Shape
+from aprover.security.soundness import SecurityReport, SecurityTerm, minimal_queries, security_report
+
+__all__ = [
+    "Parameters",
+    "SecurityReport",
+    "SecurityTerm",
+    "Shape",
+    "choose",
+    "minimal_queries",
+    "predicted_time",
+    "proof_size",
+    "security_report",
+]

@@ -1,0 +1,113 @@
+"""Parameters for a shape and wanted bits: the fastest to prove, or the smallest proof."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from aprover.errors import SecurityError
+from aprover.security.costs import committed_bytes, predicted_time, proof_size
+from aprover.security.shape import MAX_LOG_BLOWUP, MAX_LOG_DOMAIN, MAX_QUERIES, Parameters, Shape
+from aprover.security.soundness import HASH_BITS, Code, fewest_queries
+
+MARGIN = 0.01
+"""Bits added to what is wanted, so that an implementation that rounds otherwise still agrees."""
+
+MAX_GRINDING = 20
+
+SMALL_LOG_HEIGHT = 9
+"""Up to this height a proof takes well under a millisecond, and grinding would make that time vary from proof to proof
+for the sake of a query or two; so, unless size is what counts, there is none."""
+
+TRADE = 1.03
+"""How much worse in what is preferred the parameters may be for being better in the other.
+
+Both curves are flat at their minimum. Around the fastest parameters 1% of time buys up to 10% of the bytes, and around
+the smallest proof the last percent of bytes costs 20 bits of grinding or twice the domain. So neither is had at any
+price.
+"""
+
+MAX_COMMITTED_BYTES = 2**30
+"""With prefer="size" the low-degree extensions stay below this where they can: each doubling of the blowup, which saves
+a few queries, doubles the prover's memory."""
+
+
+Cost = Callable[[Shape, Parameters], float]
+
+
+def _log_blowups(shape: Shape) -> range:
+    return range(1, min(MAX_LOG_BLOWUP, MAX_LOG_DOMAIN - shape.log_height) + 1)
+
+
+def _candidates(shape: Shape, bits: float, log_blowups: range, max_grinding: int) -> Iterator[Parameters]:
+    """All parameters that reach `bits`, without those that need as many queries and more grinding than others.
+
+    The cap is always the root. A larger one costs bytes, since a multi-proof sends no upper node twice anyway, and
+    saves the prover only the levels that are too small to fill eight lanes: 0.3 us a proof.
+    """
+    for log_blowup in log_blowups:
+        # Independent coefficients cost more of the transcript and of the verifier: only where powers fall short.
+        for independent in (False, True):
+            code = Code(shape, log_blowup, independent)
+            agreement = code.least_agreement(bits)
+            if agreement is not None:
+                fewest = MAX_QUERIES + 1
+                for grinding_bits in range(max_grinding + 1):
+                    queries = fewest_queries(agreement, code.indices, bits - grinding_bits)
+                    if queries is not None and queries < fewest:
+                        fewest = queries
+                        yield Parameters(log_blowup, queries, grinding_bits, 0, independent)
+                break
+
+
+def _reachable(shape: Shape, max_grinding: int) -> float:
+    """The most bits that `choose` can promise for the shape, rounded down to a hundredth."""
+    best = 0.0
+    for log_blowup in _log_blowups(shape):
+        for independent in (False, True):
+            code = Code(shape, log_blowup, independent)
+            _, bits = code.best(min(MAX_QUERIES, code.indices), max_grinding)
+            best = max(best, bits)
+    return min(HASH_BITS, max(0.0, math.floor((best - MARGIN) * 100) / 100))
+
+
+def _best(shape: Shape, found: list[Parameters], first: Cost, second: Cost) -> Parameters:
+    costs = [(first(shape, one), one) for one in found]
+    limit = TRADE * min(cost for cost, _ in costs)
+    return min((one for cost, one in costs if cost <= limit), key=lambda one: second(shape, one))
+
+
+@functools.lru_cache(maxsize=1024)
+def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "time") -> Parameters:
+    """Parameters with which proofs of this shape carry at least `bits` proven bits.
+
+    With prefer="time" they minimise the predicted proving time, with prefer="size" the expected bytes of the proof,
+    and within 3% of that minimum the other one.
+
+    Raises:
+        SecurityError: No parameters reach `bits`; `.reachable` says how many bits some do reach.
+        ValueError: `prefer` is neither, or `bits` is not a number.
+    """
+    if prefer not in ("time", "size"):
+        raise ValueError(f"prefer = {prefer!r}; allowed: 'time', 'size'")
+    if math.isnan(bits):
+        raise ValueError("bits is not a number")
+    log_blowups = _log_blowups(shape)
+    max_grinding = 0 if prefer == "time" and shape.log_height <= SMALL_LOG_HEIGHT else MAX_GRINDING
+    found: list[Parameters] = []
+    if bits <= HASH_BITS:
+        found = list(_candidates(shape, bits + MARGIN, log_blowups, max_grinding))
+    if not found:
+        reachable = _reachable(shape, max_grinding)
+        raise SecurityError(
+            f"no parameters give {bits:g} proven bits for 2**{shape.log_height} rows, {shape.constraints} constraints "
+            f"of degree {shape.degree} and {shape.openings} openings; {reachable:.2f} bits are reachable",
+            reachable=reachable,
+        )
+    if prefer == "time":
+        return _best(shape, found, predicted_time, proof_size)
+    small = [one for one in found if committed_bytes(shape, one) <= MAX_COMMITTED_BYTES]
+    least = min(one.log_blowup for one in found)
+    return _best(shape, small or [one for one in found if one.log_blowup == least], proof_size, predicted_time)

@@ -1,0 +1,665 @@
+"""Proven bits, parameters, expected sizes, and the chooser."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import pickle
+import time
+from fractions import Fraction
+from typing import Any, Literal
+
+import attrs
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from aprover.errors import ProofFormatError, SecurityError, VerificationCode
+from aprover.security import (
+    Parameters,
+    SecurityReport,
+    Shape,
+    choose,
+    minimal_queries,
+    predicted_time,
+    proof_size,
+    security_report,
+)
+from aprover.security.chooser import MARGIN, MAX_COMMITTED_BYTES, SMALL_LOG_HEIGHT, TRADE
+from aprover.security.costs import Tree, committed_bytes, expected_opening, trees
+from aprover.security.soundness import Code, log2_falling
+from tests import security_exact as exact
+from tests.support import toy_air, toy_programs, toy_prover
+
+
+def fibonacci(log_height: int) -> Shape:
+    """Two columns, two transitions, two boundary columns; five openings, all at most one row ahead."""
+    return Shape(log_height, columns=2, rows_read=2, constraints=4, degree=1, chunks=1, openings=5)
+
+
+def tall(log_height: int) -> Shape:
+    """The design's N = 64: 32 columns of which 31 are read in two rows, and one chunk. A wide layout."""
+    return Shape(log_height, columns=32, rows_read=2, constraints=4, degree=1, chunks=1, openings=64)
+
+
+# (shape, parameters, queries that the design expects)
+EXPECTED = [
+    (fibonacci(5), Parameters(3, 12), 12),
+    (fibonacci(8), Parameters(3, 54), 54),
+    (tall(20), Parameters(2, 87, grinding_bits=16), 87),
+    (tall(20), Parameters(3, 58, grinding_bits=16), 58),
+]
+
+# Every round of the four, to 1e-6 bits; derived by security_exact, and checked against it below.
+PINNED: list[dict[str, float]] = [
+    {
+        "constraints": 147.8302569,
+        "out-of-domain": 143.8302569,
+        "batching": 124.3797570,
+        "fold 0": 126.5724011,
+        "queries": math.inf,
+        "hash": 128.0,
+    },
+    {
+        "constraints": 144.4931721,
+        "out-of-domain": 137.4931721,
+        "batching": 104.8849432,
+        "fold 0": 107.0775883,
+        "queries": 102.4036102,
+        "hash": 128.0,
+    },
+    {
+        "constraints": 146.8620290,
+        "out-of-domain": 127.8620290,
+        "batching": 100.7800082,
+        "fold 0": 106.9499332,
+        "fold 1": 109.9499332,
+        "fold 2": 112.9499332,
+        "fold 3": 115.9499332,
+        "fold 4": 118.9499332,
+        "queries": 100.5157224,
+        "hash": 128.0,
+    },
+    {
+        "constraints": 146.8250010,
+        "out-of-domain": 127.8250010,
+        "batching": 100.5948673,
+        "fold 0": 106.7647923,
+        "fold 1": 109.7647923,
+        "fold 2": 112.7647923,
+        "fold 3": 115.7647923,
+        "fold 4": 118.7647923,
+        "queries": 100.7078725,
+        "hash": 128.0,
+    },
+]
+MULTIPLICITIES = [9, 93, 25, 18]
+
+
+@st.composite
+def shapes(draw: st.DrawFn, max_log_height: int = 24) -> Shape:
+    log_height = draw(st.integers(3, max_log_height))
+    columns = draw(st.one_of(st.integers(1, 40), st.integers(1, 4096)))
+    degree = draw(st.integers(1, 8))
+    chunks = draw(st.integers(1, degree))
+    openings = draw(st.integers(columns, 4 * columns)) + chunks
+    rows_read = draw(st.integers(1, min(16, 1 << log_height)))
+    constraints = draw(st.one_of(st.integers(1, 50), st.integers(1, 2**20)))
+    return Shape(log_height, columns, rows_read, constraints, degree, chunks, openings)
+
+
+@st.composite
+def proofs(draw: st.DrawFn, max_log_height: int = 24) -> tuple[Shape, Parameters]:
+    shape = draw(shapes(max_log_height))
+    log_blowup = draw(st.integers(1, min(6, 27 - shape.log_height)))
+    indices = 1 << (shape.log_height + log_blowup - (3 if shape.narrow else 0))
+    queries = draw(st.integers(1, min(4096, indices)) | st.integers(1, min(200, indices)))
+    grinding, cap_log = draw(st.integers(0, 32)), draw(st.integers(0, 8))
+    return shape, Parameters(log_blowup, queries, grinding, cap_log, draw(st.booleans()))
+
+
+def case(shape: Shape, parameters: Parameters) -> exact.Case:
+    return exact.Case(
+        shape.log_height,
+        shape.rows_read,
+        shape.constraints,
+        shape.degree,
+        shape.openings,
+        shape.narrow,
+        parameters.log_blowup,
+        parameters.queries,
+        parameters.grinding_bits,
+        parameters.independent,
+    )
+
+
+def rounds(report: SecurityReport) -> dict[str, float]:
+    return {term.name: term.bits for term in report.terms}
+
+
+class TestParameters:
+    """The eight bytes of section 5."""
+
+    def test_known_bytes(self) -> None:
+        """The order is blowup, grinding, cap, batching, then the queries as a little-endian u32."""
+        parameters = Parameters(log_blowup=2, queries=0x0102, grinding_bits=16, cap_log=3, independent=True)
+        assert parameters.to_bytes() == bytes([2, 16, 3, 1, 0x02, 0x01, 0, 0])
+
+    @given(proofs())
+    def test_bytes_come_back(self, proof: tuple[Shape, Parameters]) -> None:
+        """Reading what was written gives the same parameters."""
+        assert Parameters.from_bytes(proof[1].to_bytes()) == proof[1]
+
+    @given(st.binary(min_size=8, max_size=8))
+    def test_reading_is_canonical(self, data: bytes) -> None:
+        """Bytes are either refused or written back unchanged."""
+        try:
+            parameters = Parameters.from_bytes(data)
+        except ProofFormatError as error:
+            assert error.code is VerificationCode.PARAMETERS
+        else:
+            assert parameters.to_bytes() == data
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            bytes([1, 0, 0, 0, 1, 0, 0]),
+            bytes([1, 0, 0, 0, 1, 0, 0, 0, 0]),
+            bytes([0, 0, 0, 0, 1, 0, 0, 0]),
+            bytes([7, 0, 0, 0, 1, 0, 0, 0]),
+            bytes([1, 33, 0, 0, 1, 0, 0, 0]),
+            bytes([1, 64, 0, 0, 1, 0, 0, 0]),
+            bytes([1, 0, 9, 0, 1, 0, 0, 0]),
+            bytes([1, 0, 0, 2, 1, 0, 0, 0]),
+            bytes([1, 0, 0, 0, 0, 0, 0, 0]),
+            bytes([1, 0, 0, 0, 1, 16, 0, 0]),
+            bytes([1, 0, 0, 0, 1, 0, 0, 1]),
+        ],
+    )
+    def test_what_section_5_forbids_is_refused(self, data: bytes) -> None:
+        """Wrong length, no blowup, blowup 128, 33 or 64 bits of grinding, a cap too large, unknown batching, no or too
+        many queries."""
+        with pytest.raises(ProofFormatError) as caught:
+            Parameters.from_bytes(data)
+        assert caught.value.code is VerificationCode.PARAMETERS
+
+    def test_the_extremes_are_read(self) -> None:
+        """The limits of section 5 are inclusive."""
+        assert Parameters.from_bytes(bytes([6, 32, 8, 1, 0, 16, 0, 0])) == Parameters(6, 4096, 32, 8, True)
+        assert Parameters.from_bytes(bytes([1, 0, 0, 0, 1, 0, 0, 0])) == Parameters(1, 1)
+
+    def test_settings_pickle(self) -> None:
+        """Shapes, parameters and reports cross process boundaries."""
+        report = security_report(*EXPECTED[0][:2])
+        for value in (*EXPECTED[0][:2], report):
+            assert pickle.loads(pickle.dumps(value)) == value
+
+
+class TestShape:
+    """What follows from a shape."""
+
+    @pytest.mark.parametrize(
+        ("columns", "chunks", "narrow"), [(27, 1, True), (28, 1, False), (2, 6, True), (3, 6, False)]
+    )
+    def test_the_layout_turns_wide_above_32_committed_columns(self, columns: int, chunks: int, narrow: bool) -> None:
+        """Narrow means W + 5c <= 32."""
+        assert attrs.evolve(fibonacci(5), columns=columns, chunks=chunks).narrow is narrow
+
+    @pytest.mark.parametrize("log_height", range(3, 25))
+    def test_folds_are_those_of_the_protocol(self, log_height: int) -> None:
+        """At least one fold by 8, then on until at most 64 coefficients are left."""
+        left, count = 1 << log_height, 0
+        while count == 0 or left > 64:
+            left, count = left // 8, count + 1
+        assert (fibonacci(log_height).folds, fibonacci(log_height).final_length) == (count, left)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"log_height": 2},
+            {"log_height": 25},
+            {"columns": 0},
+            {"columns": 4097},
+            {"rows_read": 0},
+            {"rows_read": 17},
+            {"constraints": 0},
+            {"degree": 0},
+            {"degree": 9},
+            {"chunks": 0},
+            {"chunks": 9},
+            {"openings": 1},
+        ],
+    )
+    def test_what_section_4_forbids_is_refused(self, change: dict[str, int]) -> None:
+        """A count outside its range is a ValueError that names it."""
+        with pytest.raises(ValueError, match=next(iter(change))):
+            attrs.evolve(fibonacci(5), **change)
+
+    def test_no_more_rows_are_read_than_there_are(self) -> None:
+        """An offset is below the height."""
+        assert attrs.evolve(fibonacci(3), rows_read=8).rows_read == 8
+        with pytest.raises(ValueError, match="rows_read"):
+            attrs.evolve(fibonacci(3), rows_read=9)
+
+
+class TestExpected:
+    """The query counts that the design expects for 100 bits."""
+
+    @pytest.mark.parametrize(("shape", "parameters", "queries"), EXPECTED)
+    def test_minimal_queries(self, shape: Shape, parameters: Parameters, queries: int) -> None:
+        """Within two of the design's figure."""
+        found = minimal_queries(shape, parameters.log_blowup, parameters.grinding_bits, parameters.independent, 100)
+        assert found is not None
+        assert abs(found - queries) <= 2
+
+    def test_the_layout_of_a_tall_trace_does_not_matter(self) -> None:
+        """With 2^19 octets or 2^22 rows to draw from, drawing without replacement gains nothing."""
+        narrow = attrs.evolve(tall(20), columns=21, rows_read=3)
+        assert narrow.narrow
+        assert not tall(20).narrow
+        assert minimal_queries(narrow, 2, 16, False, 100) == minimal_queries(tall(20), 2, 16, False, 100) == 87
+
+    def test_distinct_indices_are_why_few_suffice(self) -> None:
+        """With replacement the first shape would need the design's 69 queries, not 12."""
+        agreement = math.sqrt(1 / 8) * (1 + 1 / (2 * 16))
+        assert math.ceil(100 / -math.log2(agreement)) in range(67, 72)
+        assert minimal_queries(fibonacci(5), 3, 0, False, 100) == 12
+
+
+class TestReport:
+    """The table of rounds of one proof."""
+
+    @pytest.mark.parametrize(
+        ("shape", "parameters", "pinned", "m"),
+        [(*one[:2], table, m) for one, table, m in zip(EXPECTED, PINNED, MULTIPLICITIES, strict=True)],
+    )
+    def test_pinned_rounds(self, shape: Shape, parameters: Parameters, pinned: dict[str, float], m: int) -> None:
+        """Every round of the four expected shapes, and which multiplicity gives them."""
+        report = security_report(shape, parameters)
+        assert rounds(report) == pytest.approx(pinned, abs=1e-6)
+        assert (report.regime, report.multiplicity) == ("johnson", m)
+        assert report.proven_bits == pytest.approx(min(pinned.values()), abs=1e-6)
+        assert (report.queries, report.blowup) == (parameters.queries, 1 << parameters.log_blowup)
+        assert report.grinding_bits == parameters.grinding_bits
+
+    @pytest.mark.parametrize(("shape", "parameters"), [one[:2] for one in EXPECTED])
+    def test_the_pinned_rounds_are_exact(self, shape: Shape, parameters: Parameters) -> None:
+        """Exact arithmetic, trying every multiplicity up to 120, agrees on the table and on the choice of regime."""
+        m, terms = exact.best(case(shape, parameters), most=120)
+        report = security_report(shape, parameters)
+        assert report.multiplicity == m
+        assert rounds(report) == pytest.approx(terms, abs=1e-6)
+
+    @settings(max_examples=60)
+    @given(proofs(max_log_height=17))
+    def test_any_report_is_exact(self, proof: tuple[Shape, Parameters]) -> None:
+        """For any shape and parameters, floats and exact arithmetic agree on each round to 1e-6 bits."""
+        report = security_report(*proof)
+        assert rounds(report) == pytest.approx(exact.rounds(case(*proof), report.multiplicity), abs=1e-6)
+
+    @settings(max_examples=25)
+    @given(proofs())
+    def test_no_multiplicity_gives_more(self, proof: tuple[Shape, Parameters]) -> None:
+        """The bisection finds what trying every allowed multiplicity, and unique decoding, finds."""
+        shape, parameters = proof
+        code = Code(shape, parameters.log_blowup, parameters.independent)
+
+        def bits(m: int | None) -> float:
+            return min(code.committed_bits(m), code.query_bits(m, parameters.queries, parameters.grinding_bits))
+
+        ratio = Fraction((1 << shape.log_height) + shape.rows_read, 1 << shape.log_height)
+        allowed = [m for m in range(3, 1001) if (1 + Fraction(1, 2 * m)) ** 2 >= ratio]
+        every: list[int | None] = [None, *allowed]
+        first = max(every, key=bits)
+        report = security_report(shape, parameters)
+        assert report.multiplicity == first
+        assert report.proven_bits == min(128.0, bits(first))
+        assert report.regime == ("unique-decoding" if first is None else "johnson")
+
+    @settings(max_examples=60)
+    @given(proofs(), st.none() | st.integers(3, 1000))
+    def test_agreement_is_the_floor_it_says(self, proof: tuple[Shape, Parameters], m: int | None) -> None:
+        """A = floor((1 - theta) * M), which a float would sometimes miss by one."""
+        shape, parameters = proof
+        code = Code(shape, parameters.log_blowup, parameters.independent)
+        assert code.agreement(m) == exact.agreement(case(shape, parameters), m)
+
+    def test_the_hash_limits_every_report(self) -> None:
+        """No more than 128 bits are claimed, however strong the rounds are."""
+        report = security_report(fibonacci(3), Parameters(1, 2))
+        assert report.proven_bits == 128.0
+        assert min(bits for name, bits in rounds(report).items() if name != "hash") > 128
+
+    def test_one_query_proves_next_to_nothing(self) -> None:
+        """A weak proof is reported as weak."""
+        assert security_report(fibonacci(10), Parameters(1, 1)).proven_bits < 1
+
+    def test_a_word_may_agree_everywhere(self) -> None:
+        """At rate 1/2 with as many rows read as there are, no word is far, and there are no bits to claim."""
+        shape = attrs.evolve(fibonacci(3), rows_read=8, openings=17)
+        assert security_report(shape, Parameters(1, 2)).proven_bits == 0.0
+
+    def test_parameters_must_fit_the_shape(self) -> None:
+        """More queries than indices, or an LDE domain beyond 2^27, is malformed, not weak."""
+        security_report(fibonacci(5), Parameters(3, 32))
+        for shape, parameters in ((fibonacci(5), Parameters(3, 33)), (fibonacci(24), Parameters(4, 50))):
+            for function in (security_report, proof_size, predicted_time):
+                with pytest.raises(ProofFormatError) as caught:
+                    function(shape, parameters)
+                assert caught.value.code is VerificationCode.PARAMETERS
+
+    def test_a_report_is_made_in_two_milliseconds(self) -> None:
+        """A verifier makes one for every proof; so it must be fast even when it is not cached."""
+
+        def cold(parameters: Parameters) -> float:
+            start = time.perf_counter()
+            security_report.__wrapped__(tall(20), parameters)
+            return time.perf_counter() - start
+
+        assert min(cold(Parameters(3, 58, grinding_bits=16)) for _ in range(20)) < 2e-3
+        assert min(cold(Parameters(3, 4096)) for _ in range(20)) < 2e-3
+
+
+class TestRounds:
+    """What each number moves, in a fixed regime: a report in which two were mixed up would show it."""
+
+    def changed(self, before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+        return {name: after[name] - before[name] for name in before if abs(after[name] - before[name]) > 1e-9}
+
+    def table(self, m: int | None, shape: Shape, parameters: Parameters) -> dict[str, float]:
+        code = Code(shape, parameters.log_blowup, parameters.independent)
+        queries = code.query_bits(m, parameters.queries, parameters.grinding_bits)
+        return {**dict(code.terms(m)), "queries": queries}
+
+    @pytest.mark.parametrize("m", [None, 3, 25])
+    def test_each_number_moves_its_own_rounds(self, m: int | None) -> None:
+        """Altering one number alone changes the rounds that depend on it, by what it should."""
+        shape, parameters = tall(20), Parameters(2, 87, grinding_bits=16)
+        before = self.table(m, shape, parameters)
+
+        def moved(**changes: Any) -> dict[str, float]:
+            at_shape = {name: value for name, value in changes.items() if hasattr(shape, name)}
+            at_parameters = {name: value for name, value in changes.items() if name not in at_shape}
+            after = self.table(m, attrs.evolve(shape, **at_shape), attrs.evolve(parameters, **at_parameters))
+            return self.changed(before, after)
+
+        assert moved(cap_log=4) == {}
+        assert moved(grinding_bits=20) == pytest.approx({"queries": 4.0})
+        assert set(moved(queries=88)) == {"queries"}
+        assert moved(independent=True) == pytest.approx({"batching": math.log2(63)})
+        assert moved(openings=127) == pytest.approx({"batching": -1.0})
+        assert moved(constraints=8) == pytest.approx({"constraints": -1.0})
+        assert moved(degree=3) == pytest.approx({"out-of-domain": -1.0}, abs=1e-5)
+        assert moved(columns=4000, chunks=8) == {}
+        lists = set() if m is None else {"constraints"}
+        distances = {"queries", *(name for name in before if name.startswith(("batching", "fold")))}
+        assert set(moved(log_blowup=3)) - {"out-of-domain"} == lists | distances
+        taller = self.table(m, attrs.evolve(shape, log_height=23), parameters)
+        assert set(taller) - set(before) == {"fold 5"}
+        assert {name: taller[name] - before[name] for name in ("out-of-domain", "batching", "fold 0")} == pytest.approx(
+            {"out-of-domain": -3.0, "batching": -3.0, "fold 0": -3.0}, abs=1e-3
+        )
+
+    def test_the_narrow_layout_draws_octets(self) -> None:
+        """The index domain is an eighth of the LDE domain in the narrow layout, and all of it in the wide one."""
+        assert Code(fibonacci(8), 3, False).indices == 256
+        assert Code(tall(8), 3, False).indices == 2048
+
+    @settings(max_examples=50)
+    @given(proofs(), st.data())
+    def test_a_stronger_parameter_never_weakens(self, proof: tuple[Shape, Parameters], data: st.DataObject) -> None:
+        """More queries, more grinding, or independent coefficients: never fewer bits."""
+        shape, parameters = proof
+        limit = min(4096, Code(shape, parameters.log_blowup, False).indices)
+        stronger = attrs.evolve(
+            parameters,
+            queries=data.draw(st.integers(parameters.queries, limit)),
+            grinding_bits=data.draw(st.integers(parameters.grinding_bits, 32)),
+            independent=parameters.independent or data.draw(st.booleans()),
+        )
+        assert security_report(shape, stronger).proven_bits >= security_report(shape, parameters).proven_bits - 1e-9
+
+    @settings(max_examples=50)
+    @given(proofs(), st.data())
+    def test_a_harder_shape_never_strengthens(self, proof: tuple[Shape, Parameters], data: st.DataObject) -> None:
+        """More constraints, a higher degree, more openings or rows read: never more bits."""
+        shape, parameters = proof
+        harder = attrs.evolve(
+            shape,
+            constraints=data.draw(st.integers(shape.constraints, 2**20)),
+            degree=data.draw(st.integers(shape.degree, 8)),
+            openings=data.draw(st.integers(shape.openings, 16384)),
+        )
+        assert security_report(harder, parameters).proven_bits <= security_report(shape, parameters).proven_bits + 1e-9
+        more = min(16, 1 << shape.log_height)
+        read = attrs.evolve(shape, rows_read=data.draw(st.integers(shape.rows_read, more)))
+        # Reading more rows shortens the Johnson list by less than half a bit, and moves nothing else up.
+        assert security_report(read, parameters).proven_bits <= security_report(shape, parameters).proven_bits + 0.5
+
+    @given(st.integers(1, 2**27), st.integers(0, 4096))
+    def test_falling_factorials(self, a: int, q: int) -> None:
+        """log2 of a falling factorial is right to 1e-8 bits, far below what a report shows."""
+        q = min(a, q)
+        assert log2_falling(a, q) == pytest.approx(math.log2(math.perm(a, q)), abs=1e-8)
+
+    @pytest.mark.parametrize(("a", "q"), [(8191, 4096), (8192, 4096), (8191, 1), (8192, 1), (4096, 4096), (1, 1)])
+    def test_falling_factorials_where_the_method_changes(self, a: int, q: int) -> None:
+        """The two ways of computing them meet."""
+        assert log2_falling(a, q) == pytest.approx(math.log2(math.perm(a, q)), abs=1e-8)
+
+
+class TestProofSize:
+    """Expected bytes."""
+
+    @staticmethod
+    def counted(log_leaves: int, log_indices: int, queries: int, cap_log: int) -> tuple[Fraction, Fraction]:
+        """Leaves and digests of section 6's multi-proof, averaged over all sets of indices."""
+        leaves = digests = sets = 0
+        for indices in itertools.combinations(range(1 << log_indices), queries):
+            # which of the equal blocks an index is in does not matter, as long as they are equal
+            opened = {index % (1 << log_leaves) for index in indices}
+            sets, leaves = sets + 1, leaves + len(opened)
+            for _ in range(log_leaves - min(cap_log, log_leaves)):
+                digests += sum(1 for node in opened if node ^ 1 not in opened)
+                opened = {node >> 1 for node in opened}
+        return Fraction(leaves, sets), Fraction(digests, sets)
+
+    @pytest.mark.parametrize("cap_log", [0, 2, 5])
+    @pytest.mark.parametrize(
+        ("log_leaves", "log_indices", "queries"),
+        [(4, 4, 1), (4, 4, 5), (4, 4, 15), (4, 4, 16), (1, 4, 3), (0, 3, 2), (3, 5, 3), (2, 5, 4)],
+    )
+    def test_the_expectation_is_exact(self, log_leaves: int, log_indices: int, queries: int, cap_log: int) -> None:
+        """It equals the average over every possible set of query indices, for trees with one or more indices a leaf."""
+        found = expected_opening(Tree(log_leaves, 32), log_indices, queries, cap_log)
+        counted = self.counted(log_leaves, log_indices, queries, cap_log)
+        assert found == pytest.approx([float(value) for value in counted], abs=1e-9)
+
+    @pytest.mark.parametrize("cap_log", [0, 3])
+    @pytest.mark.parametrize(("log_height", "columns"), [(3, 2), (5, 2), (10, 2), (3, 20), (5, 20), (10, 20)])
+    def test_a_proof_that_opens_everything_has_exactly_this_size(
+        self, log_height: int, columns: int, cap_log: int
+    ) -> None:
+        """With as many queries as indices nothing is left to chance, and a real proof has the predicted length."""
+        instance = toy_programs.fibonacci(log_height) if columns == 2 else toy_programs.mixer(log_height, columns)
+        shape = toy_shape(instance.air)
+        assert shape.narrow is (columns == 2)
+        parameters = Parameters(1, Code(shape, 1, False).indices, cap_log=cap_log)
+        proof = toy_prover.prove(
+            instance.air, instance.publics, instance.statement, parameters.to_bytes(), instance.trace
+        )
+        assert len(proof) == proof_size(shape, parameters)
+
+    def test_real_proofs_have_this_size_on_average(self) -> None:
+        """Twenty proofs with random indices: the mean length is within 2% of the expectation."""
+        instance, parameters = toy_programs.fibonacci(7), Parameters(2, 12)
+        lengths = [
+            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.trace))
+            for i in range(20)
+        ]
+        assert len(set(lengths)) > 1
+        assert sum(lengths) / len(lengths) == pytest.approx(proof_size(toy_shape(instance.air), parameters), rel=0.02)
+
+    def test_the_trees_are_those_of_section_6(self) -> None:
+        """Narrow: octet leaves, and layers from the first on; wide: row leaves, and layer 0 too."""
+        assert list(trees(fibonacci(13), 1)) == [Tree(11, 64), Tree(11, 160), Tree(8, 160), Tree(5, 160)]
+        assert list(trees(tall(13), 1)) == [Tree(14, 128), Tree(14, 20), Tree(11, 160), Tree(8, 160), Tree(5, 160)]
+        assert list(trees(fibonacci(9), 1)) == [Tree(7, 64), Tree(7, 160)]
+
+
+def toy_shape(air: bytes) -> Shape:
+    decoded = toy_air.decode(air)
+    rows_read = 1 + max(offset for _, offset in decoded.reads)
+    degree = max([1, *(degree for degree, _ in decoded.asserted)])
+    return Shape(
+        decoded.log_height,
+        decoded.columns,
+        rows_read,
+        decoded.constraints,
+        degree,
+        decoded.chunks,
+        decoded.openings,
+    )
+
+
+Preference = Literal["time", "size"]
+
+
+class TestChoose:
+    """Parameters for a shape and wanted bits."""
+
+    @settings(max_examples=40)
+    @given(shapes(), st.sampled_from([80, 100, 110.5, 128]), st.sampled_from(["time", "size"]))
+    def test_what_is_chosen_is_strong_enough(self, shape: Shape, bits: float, prefer: Preference) -> None:
+        """Either the report of the parameters carries the bits, with a margin, or none can and the error says so."""
+        try:
+            parameters = choose(shape, bits, prefer)
+        except SecurityError as error:
+            assert error.code is VerificationCode.SECURITY
+            assert error.reachable is not None
+            assert error.reachable < bits
+        else:
+            report = security_report(shape, parameters)
+            assert report.proven_bits >= bits
+            rest = min(term.bits for term in report.terms if term.name != "hash")
+            assert rest >= bits + MARGIN - 1e-9
+
+    @settings(max_examples=40)
+    @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(["time", "size"]))
+    def test_no_query_too_many(self, shape: Shape, bits: int, prefer: Preference) -> None:
+        """With one query fewer the bits are missed."""
+        try:
+            parameters = choose(shape, bits, prefer)
+        except SecurityError:
+            assume(False)
+        if parameters.queries > 1:
+            report = security_report(shape, attrs.evolve(parameters, queries=parameters.queries - 1))
+            assert min(term.bits for term in report.terms if term.name != "hash") < bits + MARGIN
+
+    @settings(max_examples=40)
+    @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(["time", "size"]))
+    def test_independent_coefficients_only_where_needed(self, shape: Shape, bits: int, prefer: Preference) -> None:
+        """Where they are chosen, powers at that blowup miss the bits with any number of queries."""
+        try:
+            parameters = choose(shape, bits, prefer)
+        except SecurityError:
+            assume(False)
+        powers = minimal_queries(shape, parameters.log_blowup, 20, False, bits + MARGIN)
+        assert parameters.independent is (powers is None)
+
+    @pytest.mark.parametrize("log_height", range(3, 25))
+    def test_small_traces_are_not_ground(self, log_height: int) -> None:
+        """No proof of work up to 2^9 rows, at most 20 bits above."""
+        grinding = choose(fibonacci(log_height)).grinding_bits
+        assert grinding == 0 if log_height <= SMALL_LOG_HEIGHT else 0 < grinding <= 20
+
+    @settings(max_examples=30)
+    @given(shapes(), st.sampled_from([100, 120]))
+    def test_each_preference_has_its_way(self, shape: Shape, bits: int) -> None:
+        """Neither kind of parameters is more than 3% worse in what it prefers than the other kind."""
+        try:
+            fast, small = choose(shape, bits), choose(shape, bits, "size")
+        except SecurityError:
+            assume(False)
+        if shape.log_height > SMALL_LOG_HEIGHT:
+            assert predicted_time(shape, fast) <= TRADE * predicted_time(shape, small)
+        if committed_bytes(shape, fast) <= MAX_COMMITTED_BYTES:
+            assert proof_size(shape, small) <= TRADE * proof_size(shape, fast)
+            assert committed_bytes(shape, small) <= MAX_COMMITTED_BYTES
+
+    def test_size_is_bought_with_time(self) -> None:
+        """For a large trace the small proof is at most half as long, and takes longer to make."""
+        fast, small = choose(fibonacci(18)), choose(fibonacci(18), prefer="size")
+        assert proof_size(fibonacci(18), small) < proof_size(fibonacci(18), fast) / 2
+        assert predicted_time(fibonacci(18), small) > predicted_time(fibonacci(18), fast)
+
+    def test_fastest_by_trying_everything(self) -> None:
+        """For one shape: no blowup, grinding and query count that reaches the bits is predicted to be 3% faster."""
+        shape = fibonacci(12)
+        best = math.inf
+        for log_blowup, grinding in itertools.product(range(1, 7), range(21)):
+            queries = minimal_queries(shape, log_blowup, grinding, False, 100 + MARGIN)
+            assert queries is not None
+            best = min(best, predicted_time(shape, Parameters(log_blowup, queries, grinding)))
+        assert best <= predicted_time(shape, choose(shape)) <= TRADE * best
+
+    @pytest.mark.parametrize("prefer", ["time", "size"])
+    @pytest.mark.parametrize(
+        "shape",
+        [
+            fibonacci(3),
+            fibonacci(16),
+            fibonacci(22),
+            Shape(12, columns=300, rows_read=2, constraints=300, degree=3, chunks=2, openings=602),
+            Shape(20, columns=300, rows_read=2, constraints=300, degree=3, chunks=2, openings=602),
+            Shape(22, columns=4096, rows_read=2, constraints=4096, degree=2, chunks=1, openings=8193),
+        ],
+    )
+    def test_128_bits_for_large_shapes(self, shape: Shape, prefer: Preference) -> None:
+        """Unique decoding or independent coefficients reach 128 bits with the same field."""
+        report = security_report(shape, choose(shape, 128, prefer))
+        assert report.proven_bits == 128.0
+        if shape.log_height >= 20:
+            assert report.regime == "unique-decoding"
+
+    def test_128_bits_of_a_very_wide_trace_need_independent_coefficients(self) -> None:
+        """8193 openings at 2^22 rows: the powers of one coefficient do not do."""
+        shape = Shape(22, columns=4096, rows_read=2, constraints=4096, degree=2, chunks=1, openings=8193)
+        assert choose(shape, 128).independent
+        assert not choose(shape, 100).independent
+
+    def test_a_shape_beyond_128_bits_says_what_is_reachable(self) -> None:
+        """2^24 rows of degree 8: the out-of-domain round alone stays below 128 bits."""
+        shape = Shape(24, columns=300, rows_read=2, constraints=300, degree=8, chunks=8, openings=608)
+        with pytest.raises(SecurityError, match=r"127\.\d\d bits are reachable") as caught:
+            choose(shape, 128)
+        out_of_domain = dict(Code(shape, 1, True).terms(None))["out-of-domain"]
+        assert caught.value.reachable == pytest.approx(out_of_domain - MARGIN, abs=0.01)
+
+    @settings(max_examples=25)
+    @given(shapes(), st.sampled_from(["time", "size"]))
+    def test_what_is_reachable_is_reached(self, shape: Shape, prefer: Preference) -> None:
+        """Asking for the reachable bits succeeds; asking for a twentieth of a bit more does not."""
+        with pytest.raises(SecurityError) as caught:
+            choose(shape, 129, prefer)
+        reachable = caught.value.reachable
+        assert reachable is not None
+        assert reachable <= 128
+        choose(shape, reachable, prefer)
+        with pytest.raises(SecurityError) as again:
+            choose(shape, reachable + 0.05, prefer)
+        assert again.value.reachable == reachable
+
+    def test_more_than_the_hash_is_out_of_reach(self) -> None:
+        """Nothing gives more than 128 bits."""
+        with pytest.raises(SecurityError) as caught:
+            choose(fibonacci(5), 128.5)
+        assert caught.value.reachable == 128
+
+    def test_nonsense_is_refused(self) -> None:
+        """An unknown preference, or bits that are not a number, is a mistake of the caller."""
+        with pytest.raises(ValueError, match="prefer"):
+            choose(fibonacci(5), 100, "speed")
+        with pytest.raises(ValueError, match="not a number"):
+            choose(fibonacci(5), math.nan)
