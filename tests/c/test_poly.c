@@ -1,0 +1,409 @@
+/* The polynomial kernels against their definitions, on every dispatch path. */
+#include "poly.h"
+
+#include <string.h>
+
+#include "check.h"
+
+static const apr_poly_kernels *kernels;
+static uint64_t seed;
+
+enum { LOG_MAX = 24, GUARD = 16 };
+#define GUARD_WORD 0xa5a5a5a5u
+
+/* Words with guards on both sides, 4 bytes off any larger alignment. */
+typedef struct {
+    uint32_t *memory, *words;
+    size_t n;
+} buffer;
+
+static buffer buffer_new(size_t n) {
+    buffer b = {malloc((n + 2 * GUARD + 1) * sizeof(uint32_t)), NULL, n};
+    CHECK(b.memory != NULL);
+    b.words = b.memory + GUARD + 1;
+    for (size_t i = 0; i < GUARD + 1; i++) b.memory[i] = b.memory[n + GUARD + i] = GUARD_WORD;
+    memset(b.words, 0, n * sizeof(uint32_t));
+    return b;
+}
+
+static void buffer_free(buffer b) {
+    for (size_t i = 0; i < GUARD; i++) CHECK(b.memory[i] == GUARD_WORD && b.memory[b.n + GUARD + 1 + i] == GUARD_WORD);
+    free(b.memory);
+}
+
+/* Every fourth draw is at an end of the range. */
+static fp draw(void) {
+    static const fp ends[] = {0, 1, FP_P - 1, FP_P - 2, FP_P / 2, FP_P / 2 + 1, FP_ONE, FP_P - FP_ONE};
+    uint64_t r = random_u64(&seed);
+    return r % 4 == 0 ? ends[(r >> 8) % 8] : (fp)((r >> 8) % FP_P);
+}
+
+static fx draw_fx(void) {
+    fx r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = draw();
+    return r;
+}
+
+static buffer draw_buffer(size_t n) {
+    buffer b = buffer_new(n);
+    for (size_t i = 0; i < n; i++) b.words[i] = draw();
+    return b;
+}
+
+/* All words at the top of the range, where sums of products are largest. */
+static void fill_top(buffer b) {
+    for (size_t i = 0; i < b.n; i++) b.words[i] = FP_P - 1;
+}
+
+static buffer copy_of(buffer b) {
+    buffer r = buffer_new(b.n);
+    memcpy(r.words, b.words, b.n * sizeof(uint32_t));
+    return r;
+}
+
+static int equal(buffer a, buffer b) { return memcmp(a.words, b.words, a.n * sizeof(uint32_t)) == 0; }
+
+static apr_fxv view(buffer b) { return (apr_fxv){b.words, b.n / FX_DEGREE}; }
+
+static fx get(apr_fxv v, size_t i) {
+    fx r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v.values[(size_t)j * v.stride + i];
+    return r;
+}
+
+static void set(apr_fxv v, size_t i, fx a) {
+    for (int j = 0; j < FX_DEGREE; j++) v.values[(size_t)j * v.stride + i] = a.c[j];
+}
+
+/* Sizes around the vector length, and some larger ones. */
+static const size_t sizes[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,  15,  16,  17,   23,   24,  25,
+                               31, 32, 33, 40, 47, 48, 63, 64, 65, 71, 72, 79, 80, 96, 127, 128, 129, 1000, 1023, 4100};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static apr_twiddles twiddles_new(uint32_t log_max, buffer *memory) {
+    apr_twiddles tw;
+    *memory = buffer_new(apr_twiddles_bytes(log_max) / sizeof(uint32_t));
+    apr_twiddles_init(&tw, log_max, memory->words);
+    return tw;
+}
+
+/* The value at x of the polynomial whose coefficients stand in bit-reversed order. */
+static fp horner(const uint32_t *coefficients, uint32_t log_n, fp x) {
+    fp r = 0;
+    for (uint32_t e = (uint32_t)1 << log_n; e-- > 0;) r = fp_add(fp_mul(r, x), coefficients[apr_bitrev(e, log_n)]);
+    return r;
+}
+
+static void transform_once(const apr_twiddles *tw, uint32_t log_n, fp shift, buffer coefficients, size_t points) {
+    size_t n = (size_t)1 << log_n;
+    buffer values = buffer_new(n), before = copy_of(coefficients);
+    CHECK(kernels->evaluate(tw, values.words, coefficients.words, log_n, shift, NULL, NULL) == 0);
+    CHECK(equal(coefficients, before));
+    fp w = fp_root(log_n);
+    for (size_t k = 0; k < points; k++) {
+        size_t i = points == n ? k : random_u64(&seed) % n;
+        CHECK(values.words[i] == horner(coefficients.words, log_n, fp_mul(shift, fp_pow(w, i))));
+    }
+    for (size_t i = 0; i < n; i++) CHECK(values.words[i] < FP_P);
+    /* back: to the coefficients of f(shift * X) */
+    buffer scaled = copy_of(coefficients);
+    kernels->scale_powers(scaled.words, log_n, shift);
+    CHECK(kernels->interpolate(tw, values.words, log_n, NULL, NULL) == 0);
+    CHECK(equal(values, scaled));
+    buffer_free(values), buffer_free(before), buffer_free(scaled);
+}
+
+/* evaluate is the O(n^2) definition at every point, and interpolate its inverse, for every size to 2^10 and several shifts,
+ * with a table made for the size and with a larger one. */
+static void small_transforms(void) {
+    for (uint32_t log_n = 0; log_n <= 10; log_n++) {
+        buffer exact_memory, large_memory;
+        apr_twiddles exact = twiddles_new(log_n, &exact_memory), large = twiddles_new(LOG_MAX, &large_memory);
+        size_t n = (size_t)1 << log_n;
+        const fp shifts[] = {FP_ONE, fp_from_u32(FP_GENERATOR), FP_P - FP_ONE, draw()};
+        for (int s = 0; s < 4; s++) {
+            buffer c = draw_buffer(n);
+            transform_once(s % 2 ? &large : &exact, log_n, shifts[s], c, n);
+            buffer_free(c);
+        }
+        buffer top = buffer_new(n);
+        fill_top(top);
+        transform_once(&exact, log_n, FP_ONE, top, n < 64 ? n : 64);
+        buffer_free(top), buffer_free(exact_memory), buffer_free(large_memory);
+    }
+}
+
+/* Linear maps are known by their basis: each unit vector gives the powers of the points. */
+static void transforms_of_the_basis(void) {
+    buffer memory;
+    apr_twiddles tw = twiddles_new(8, &memory);
+    for (uint32_t log_n = 0; log_n <= 8; log_n++) {
+        size_t n = (size_t)1 << log_n;
+        buffer c = buffer_new(n), values = buffer_new(n);
+        fp w = fp_root(log_n), shift = fp_from_u32(FP_GENERATOR);
+        for (uint32_t q = 0; q < n; q++) {
+            c.words[q] = FP_ONE;
+            kernels->evaluate(&tw, values.words, c.words, log_n, shift, NULL, NULL);
+            uint32_t e = apr_bitrev(q, log_n);
+            fp expected = fp_pow(shift, e), step = fp_pow(w, e);
+            for (size_t i = 0; i < n; i++, expected = fp_mul(expected, step)) CHECK(values.words[i] == expected);
+            c.words[q] = 0;
+        }
+        buffer_free(c), buffer_free(values);
+    }
+    buffer_free(memory);
+}
+
+/* Large sizes: sampled points, and the way back. */
+static void large_transforms(uint32_t log_last) {
+    buffer memory;
+    apr_twiddles tw = twiddles_new(LOG_MAX, &memory);
+    for (uint32_t log_n = 11; log_n <= log_last; log_n++) {
+        buffer c = draw_buffer((size_t)1 << log_n);
+        transform_once(&tw, log_n, FP_ONE, c, 4);
+        transform_once(&tw, log_n, draw(), c, 4);
+        buffer_free(c);
+    }
+    buffer_free(memory);
+}
+
+/* scale_powers multiplies position q by s^bitrev(q). */
+static void scaling_by_powers(void) {
+    for (uint32_t log_n = 0; log_n <= 14; log_n++) {
+        fp s = draw(), w = FP_ONE;
+        buffer x = draw_buffer((size_t)1 << log_n), y = copy_of(x);
+        kernels->scale_powers(x.words, log_n, s);
+        for (uint32_t e = 0; e < x.n; e++, w = fp_mul(w, s)) {
+            uint32_t q = apr_bitrev(e, log_n);
+            CHECK(x.words[q] == fp_mul(y.words[q], w));
+        }
+        buffer_free(x), buffer_free(y);
+    }
+}
+
+/* Canonical words become Montgomery form and back; the first word >= p is found wherever it stands. */
+static void canonical_form(void) {
+    for (int k = 0; k < SIZES; k++) {
+        size_t n = sizes[k];
+        buffer x = draw_buffer(n), y = copy_of(x), z = buffer_new(n);
+        CHECK(kernels->from_canonical(x.words, n) == n);
+        for (size_t i = 0; i < n; i++) CHECK(x.words[i] == fp_from_u32(y.words[i]));
+        kernels->to_canonical(z.words, x.words, n);
+        CHECK(equal(y, z));
+        kernels->to_canonical(x.words, x.words, n);
+        CHECK(equal(y, x));
+        if (n > 0) {
+            static const uint32_t bad[] = {FP_P, FP_P + 1, 1u << 31, UINT32_MAX};
+            for (size_t i = 0; i < n; i += 1 + n / 50) {
+                memcpy(x.words, y.words, n * sizeof(uint32_t));
+                x.words[i] = bad[i % 4];
+                x.words[i + (n - i) / 2] = UINT32_MAX; /* a later one does not hide it */
+                CHECK(kernels->from_canonical(x.words, n) == i);
+            }
+        }
+        buffer_free(x), buffer_free(y), buffer_free(z);
+    }
+}
+
+static void base_vectors(void) {
+    for (int k = 0; k < SIZES; k++) {
+        size_t n = sizes[k];
+        buffer a = draw_buffer(n), y = draw_buffer(n), out = buffer_new(n), expected = buffer_new(n);
+        fp s = draw();
+        kernels->scale(out.words, a.words, s, n);
+        for (size_t i = 0; i < n; i++) expected.words[i] = fp_mul(a.words[i], s);
+        CHECK(equal(out, expected));
+        for (size_t i = 0; i < n; i++) expected.words[i] = fp_add(y.words[i], fp_mul(a.words[i], s));
+        kernels->add_scaled(y.words, a.words, s, n);
+        CHECK(equal(y, expected));
+        kernels->scale(a.words, a.words, s, n);
+        CHECK(n == 0 || equal(a, out));
+        for (size_t i = 0; i < n; i++) y.words[i] += y.words[i] == 0;
+        buffer inverse = copy_of(y), scratch = buffer_new(n);
+        kernels->invert(inverse.words, n, scratch.words);
+        for (size_t i = 0; i < n; i++) CHECK(inverse.words[i] == fp_inv(y.words[i]));
+        buffer_free(a), buffer_free(y), buffer_free(out), buffer_free(expected), buffer_free(inverse), buffer_free(scratch);
+    }
+}
+
+static void powers_of_a_point(void) {
+    for (uint32_t log_n = 0; log_n <= 12; log_n++) {
+        size_t n = (size_t)1 << log_n;
+        buffer b = buffer_new(FX_DEGREE * (n + 3));
+        apr_fxv out = view(b);
+        fx z = draw_fx(), w = fx_one();
+        CHECK(kernels->powers(out, log_n, z, NULL, NULL) == 0);
+        for (uint32_t e = 0; e < n; e++, w = fx_mul(w, z)) CHECK(fx_eq(get(out, apr_bitrev(e, log_n)), w));
+        for (size_t i = n; i < n + 3; i++) CHECK(fx_is_zero(get(out, i)));
+        buffer_free(b);
+    }
+}
+
+/* dot and dot_columns are sums of products, at the top of the range too. */
+static void dot_products(void) {
+    for (int k = 0; k < SIZES; k++)
+        for (int top = 0; top < 2; top++) {
+            size_t n = sizes[k], columns = 1 + (size_t)k % 7, stride = n + 5;
+            buffer t = draw_buffer(FX_DEGREE * (n + 1)), x = draw_buffer(columns * stride);
+            if (top) fill_top(t), fill_top(x);
+            fx expected[7], out[7];
+            for (size_t c = 0; c < columns; c++) {
+                fx sum = fx_zero();
+                for (size_t i = 0; i < n; i++) sum = fx_add(sum, fx_scale(get(view(t), i), x.words[c * stride + i]));
+                CHECK(fx_eq(kernels->dot(x.words + c * stride, view(t), n), sum));
+                out[c] = draw_fx();
+                expected[c] = fx_add(out[c], sum);
+            }
+            kernels->dot_columns(out, x.words, stride, columns, view(t), n);
+            for (size_t c = 0; c < columns; c++) CHECK(fx_eq(out[c], expected[c]));
+            buffer_free(t), buffer_free(x);
+        }
+}
+
+static void accumulations(void) {
+    for (int k = 0; k < SIZES; k++)
+        for (int top = 0; top < 2; top++) {
+            size_t n = sizes[k], columns = (size_t)k % 37, stride = n + 3;
+            buffer acc = draw_buffer(FX_DEGREE * (n + 2)), x = draw_buffer(columns * stride), y = draw_buffer(FX_DEGREE * (n + 1));
+            fx coefficients[37], c = draw_fx();
+            for (int j = 0; j < 37; j++) coefficients[j] = draw_fx();
+            if (top) {
+                fill_top(acc), fill_top(x), fill_top(y);
+                c = get(view(acc), 0);
+                for (int j = 0; j < 37; j++) coefficients[j] = c;
+            }
+            buffer expected = copy_of(acc);
+            for (size_t i = 0; i < n; i++) {
+                fx sum = get(view(expected), i);
+                for (size_t j = 0; j < columns; j++) sum = fx_add(sum, fx_scale(coefficients[j], x.words[j * stride + i]));
+                set(view(expected), i, sum);
+            }
+            kernels->accumulate(view(acc), x.words, stride, columns, coefficients, n);
+            CHECK(equal(acc, expected));
+            for (size_t i = 0; i < n; i++)
+                set(view(expected), i, fx_add(get(view(expected), i), fx_mul(c, get(view(y), i))));
+            kernels->accumulate_fx(view(acc), view(y), c, n);
+            CHECK(equal(acc, expected));
+            buffer_free(acc), buffer_free(x), buffer_free(y), buffer_free(expected);
+        }
+}
+
+/* The quotient times (X - z), plus f(z), is f again. */
+static void divisions(void) {
+    for (uint32_t log_n = 0; log_n <= 13; log_n++)
+        for (int top = 0; top < 2; top++) {
+            size_t n = (size_t)1 << log_n;
+            buffer b = draw_buffer(FX_DEGREE * (n + 1));
+            fx z = draw_fx();
+            if (top) {
+                fill_top(b);
+                z = get(view(b), 0);
+            }
+            buffer f = copy_of(b);
+            CHECK(kernels->divide(view(b), log_n, z, NULL, NULL) == 0);
+            fx next = fx_zero(); /* the quotient's coefficient at e */
+            for (uint32_t e = (uint32_t)n - 1; e > 0; e--) {
+                CHECK(fx_eq(get(view(b), apr_bitrev(e, log_n)), next));
+                next = fx_add(get(view(f), apr_bitrev(e, log_n)), fx_mul(z, next));
+            }
+            CHECK(fx_eq(get(view(b), 0), next));
+            CHECK(fx_eq(get(view(b), n), get(view(f), n)));
+            buffer_free(b), buffer_free(f);
+        }
+}
+
+static void folds(void) {
+    for (uint32_t log_n = 3; log_n <= 12; log_n++)
+        for (int top = 0; top < 2; top++) {
+            size_t n = (size_t)1 << log_n, m = n / 8;
+            buffer f = draw_buffer(FX_DEGREE * (n + 1)), out = buffer_new(FX_DEGREE * (m + 1));
+            fx beta = draw_fx();
+            if (top) {
+                fill_top(f);
+                beta = get(view(f), 0);
+            }
+            CHECK(kernels->fold(view(out), view(f), log_n, beta, NULL, NULL) == 0);
+            for (uint32_t j = 0; j < m; j++) {
+                fx sum = fx_zero();
+                for (uint32_t e = 8; e-- > 0;)
+                    sum = fx_add(fx_mul(sum, beta), get(view(f), apr_bitrev(8 * j + e, log_n)));
+                CHECK(fx_eq(get(view(out), apr_bitrev(j, log_n - 3)), sum));
+            }
+            CHECK(fx_is_zero(get(view(out), m)));
+            CHECK(kernels->fold(view(f), view(f), log_n, beta, NULL, NULL) == 0);
+            for (size_t i = 0; i < m; i++) CHECK(fx_eq(get(view(f), i), get(view(out), i)));
+            buffer_free(f), buffer_free(out);
+        }
+}
+
+static int countdown(void *context) { return (*(int *)context)-- == 0; }
+
+/* A poll that says stop ends every long operation with 1, whichever call of it says so. */
+static void stopping(void) {
+    enum { LOG = 17 };
+    size_t n = (size_t)1 << LOG;
+    buffer memory, x = draw_buffer(n), y = buffer_new(n), v = draw_buffer(FX_DEGREE * n);
+    apr_twiddles tw = twiddles_new(LOG, &memory);
+    fx z = draw_fx();
+    for (int operation = 0; operation < 5; operation++)
+        for (int calls = 0, result = 1; result != 0; calls++) {
+            int left = calls;
+            result = operation == 0   ? kernels->interpolate(&tw, x.words, LOG, countdown, &left)
+                     : operation == 1 ? kernels->evaluate(&tw, y.words, x.words, LOG, z.c[0], countdown, &left)
+                     : operation == 2 ? kernels->powers(view(v), LOG, z, countdown, &left)
+                     : operation == 3 ? kernels->divide(view(v), LOG, z, countdown, &left)
+                                      : kernels->fold(view(v), view(v), LOG, z, countdown, &left);
+            CHECK(result == (left < 0));
+            CHECK(calls > 0 || result == 1);
+            CHECK(calls < 100);
+        }
+    buffer_free(memory), buffer_free(x), buffer_free(y), buffer_free(v);
+}
+
+/* Every path gives the same words for large operations (the small ones are compared with the definition). */
+static void paths_agree(void) {
+    enum { LOG = 18 };
+    const apr_poly_kernels *path[2] = {apr_poly_kernels_for(APR_PATH_PORTABLE), apr_poly_kernels_for(APR_PATH_AVX2)};
+    size_t n = (size_t)1 << LOG;
+    buffer memory, c = draw_buffer(n), v = draw_buffer(FX_DEGREE * n), values[2], scaled[2], vectors[2];
+    apr_twiddles tw = twiddles_new(LOG, &memory);
+    fx z = draw_fx();
+    fp s = draw();
+    for (int i = 0; i < 2; i++) {
+        values[i] = buffer_new(n), scaled[i] = copy_of(c), vectors[i] = copy_of(v);
+        path[i]->evaluate(&tw, values[i].words, c.words, LOG, s, NULL, NULL);
+        path[i]->interpolate(&tw, values[i].words, LOG, NULL, NULL);
+        path[i]->scale_powers(scaled[i].words, LOG, s);
+        CHECK(equal(values[i], scaled[i]));
+        path[i]->divide(view(vectors[i]), LOG, z, NULL, NULL);
+        path[i]->fold(view(vectors[i]), view(vectors[i]), LOG, z, NULL, NULL);
+        apr_fxv upper = {vectors[i].words + n / 2, view(vectors[i]).stride};
+        path[i]->powers(upper, LOG - 1, z, NULL, NULL);
+    }
+    CHECK(equal(values[0], values[1]) && equal(vectors[0], vectors[1]));
+    for (int i = 0; i < 2; i++) buffer_free(values[i]), buffer_free(scaled[i]), buffer_free(vectors[i]);
+    buffer_free(memory), buffer_free(c), buffer_free(v);
+}
+
+int main(void) {
+    const enum apr_path path[] = {APR_PATH_PORTABLE, APR_PATH_AVX2};
+    for (int i = 0; i < 2; i++) {
+        kernels = apr_poly_kernels_for(path[i]);
+        seed = 1;
+        canonical_form();
+        base_vectors();
+        small_transforms();
+        transforms_of_the_basis();
+        large_transforms(19);
+        scaling_by_powers();
+        powers_of_a_point();
+        dot_products();
+        accumulations();
+        divisions();
+        folds();
+        stopping();
+    }
+    paths_agree();
+    puts("ok poly");
+    return 0;
+}
