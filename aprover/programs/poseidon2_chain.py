@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ..air.builder import AirBuilder, Column
+from ..air.builder import AirBuilder, Column, Expr
 from ..air.field import P
 from ..air.program import Program, public, shipped
 from ..air.validators import field_elements, integer
@@ -82,7 +82,8 @@ class Poseidon2Chain(Program):
     def air(cls, b: AirBuilder, params: Any) -> None:
         b.rows(params.n)
         columns = _Layout.declare(b)
-        state = external_layer(columns.input)
+        inputs: list[Expr] = [*columns.input]
+        state = external_layer(inputs)
         rounds = iter(enumerate(EXTERNAL_CONSTANTS))
         for part in columns.first:
             state = _external_round(b, next(rounds), part, state)
@@ -90,7 +91,8 @@ class Poseidon2Chain(Program):
             shifted = state[0] + constant
             b.assert_equal(box.cube, shifted**3, name=f"internal cube {r}")
             b.assert_equal(box.output, box.cube * box.cube * shifted, name=f"internal output {r}")
-            state = internal_layer([box.output, *state[1:]])
+            mixed: list[Expr] = [box.output, *state[1:]]
+            state = internal_layer(mixed)
         for part in columns.last:
             state = _external_round(b, next(rounds), part, state)
         output = columns.last[-1].state
@@ -141,8 +143,8 @@ class Poseidon2Chain(Program):
 
 
 def _external_round(
-    b: AirBuilder, numbered: tuple[int, tuple[int, ...]], part: _External, state: list[Any]
-) -> list[Any]:
+    b: AirBuilder, numbered: tuple[int, tuple[int, ...]], part: _External, state: list[Expr]
+) -> list[Expr]:
     r, constants = numbered
     shifted = [value + constant for value, constant in zip(state, constants, strict=True)]
     for i, value in enumerate(shifted):
