@@ -70,7 +70,7 @@ static void prepare_periodic(const apr_air_coset *c, const apr_periodic *p, uint
     size_t n = (size_t)1 << p->log_size;
     fp shift = c->shift;
     for (uint32_t i = p->log_size; i < c->air->log_height; i++) shift = fp_sqr(shift);
-    c->poly->evaluate(&c->twiddles, out, p->coefficients, p->log_size, shift);
+    c->poly->evaluate(&c->twiddles, out, p->coefficients, p->log_size, shift, NULL, NULL);
     for (size_t i = n; i < BLOCK; i++) out[i] = out[i - n];
 }
 

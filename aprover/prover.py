@@ -1,0 +1,281 @@
+"""The synchronous door to the C core: programs and bytes in, bytes out (docs/protocol.md, sections 7 to 9).
+
+Every call releases the GIL while it is in C. Nothing here knows an event loop; cancellation is a flag that C polls.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from ._native import ffi, lib
+from .air import CompiledAir, Program
+from .errors import AproverError, ProgramError, ProveError, rejection
+from .security import Parameters
+
+__all__ = ["PATHS", "Flags", "instruction_set", "memory", "prove", "shape_in_c", "verify"]
+
+PATHS = {"auto": 0, "portable": 1, "avx2": 2}
+"""Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the portable one."""
+
+ALIGNMENT = 64
+KEPT_ARENA_BYTES = 64 * 2**20
+"""Arenas up to this size stay with their thread from one proof to the next: no page faults in the steady state."""
+
+
+class Flags(Protocol):
+    """How a caller stops a proof and watches it: memory that C reads and writes during the call."""
+
+    @property
+    def cancel_flag(self) -> bytearray:
+        """An int32; C stops within 10 ms of its becoming nonzero."""
+
+    @property
+    def progress_value(self) -> bytearray:
+        """A uint32 that C raises from 0 to 1000."""
+
+    def check(self) -> None:
+        """Raises the caller's own exception if the flag is set."""
+
+
+@attrs.frozen(eq=False)
+class _LoadedAir:
+    pointer: Any
+    memory: NDArray[np.uint8]
+    """Owns what `pointer` points to; read-only after loading, so threads share it."""
+
+
+def _aligned(size: int) -> NDArray[np.uint8]:
+    """Uninitialised bytes at an address that is a multiple of `ALIGNMENT`."""
+    raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+def _pointer(kind: str, data: object) -> Any:
+    return ffi.cast(kind, ffi.from_buffer(data))
+
+
+@functools.lru_cache(maxsize=512)
+def _load(air: CompiledAir) -> _LoadedAir:
+    words = ffi.from_buffer("uint32_t[]", air.data)
+    size = lib.aprover_air_memory(words, len(words))
+    if size == 0:
+        raise ProveError("the AIR's header is outside docs/protocol.md, section 4.1")
+    block = _aligned(size)
+    error = ffi.new("aprover_error *")
+    if lib.aprover_air_load(words, len(words), ffi.from_buffer(block), size, error) != lib.APROVER_OK:
+        raise ProveError(f"the AIR breaks rule {error.detail} of csrc/air.c at word {error.index}")
+    return _LoadedAir(ffi.cast("aprover_air *", ffi.from_buffer(block)), block)
+
+
+def shape_in_c(air: CompiledAir) -> dict[str, int]:
+    """What the C core derives from the bytecode, by the names of `aprover_shape`; to compare with the builder's own."""
+    shape = ffi.new("aprover_shape *")
+    lib.aprover_air_shape(_load(air).pointer, shape)
+    return {name: int(getattr(shape, name)) for name, _ in ffi.typeof("aprover_shape").fields}
+
+
+def instruction_set(path: str = "auto") -> str:
+    """The instruction set that a path takes on this machine: ``"portable"`` or ``"avx2"``."""
+    return "avx2" if lib.aprover_path(PATHS[path]) == PATHS["avx2"] else "portable"
+
+
+def _c_parameters(parameters: Parameters) -> Any:
+    return ffi.new(
+        "aprover_parameters *",
+        (
+            parameters.log_blowup,
+            parameters.grinding_bits,
+            parameters.cap_log,
+            int(parameters.independent),
+            parameters.queries,
+        ),
+    )
+
+
+def memory(air: CompiledAir, parameters: Parameters) -> int:
+    """Bytes of memory that a proof needs, apart from the proof itself.
+
+    Raises:
+        ProveError: The parameters do not fit the AIR (section 5).
+    """
+    size = int(lib.aprover_prove_memory(_load(air).pointer, _c_parameters(parameters)))
+    if size == 0:
+        raise ProveError(f"{parameters} do not fit a trace of {air.height} rows")
+    return size
+
+
+_local = threading.local()
+
+
+def _arena(size: int) -> NDArray[np.uint8]:
+    """This thread's arena, or a new one. The first bytes of a new one are zero, as the C core asks."""
+    kept: NDArray[np.uint8] | None = getattr(_local, "arena", None)
+    if kept is not None and len(kept) >= size:
+        return kept
+    arena = _aligned(size)
+    arena[:ALIGNMENT] = 0
+    if size <= KEPT_ARENA_BYTES:
+        _local.arena = arena
+    return arena
+
+
+def _write_trace(program: Program, air: CompiledAir, trace: Any) -> None:
+    """Have the program write its trace into the arena."""
+    columns, height = air.columns, air.height
+    flat = np.frombuffer(ffi.buffer(trace, 4 * columns * height), dtype=np.uint32)
+    flat[:] = 0
+    try:
+        program.trace(flat.reshape(columns, height).T)
+    except AproverError:
+        raise
+    except Exception as error:
+        raise ProveError(f"{type(program).__qualname__}.trace raised {type(error).__name__}") from error
+
+
+def prove(
+    program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto"
+) -> bytes:
+    """The bytes of a STARK proof (docs/protocol.md, section 8) of the program's statement.
+
+    The same program and parameters give the same bytes on every machine and path. Blocks for as long as the proof
+    takes; the GIL is released except while a program's own `trace` runs.
+
+    Args:
+        program: Makes the trace: in C if it has a `native_trace`, else by its `trace`.
+        parameters: How to prove; see `aprover.security.choose`.
+        control: Stops the proof and shows how far it is.
+        path: One of `PATHS`.
+
+    Raises:
+        ProgramError: The AIR, an input or an output is wrong; or what `trace` raised, if it is an `AproverError`.
+        ProveError: The trace breaks a constraint or holds a value that is not canonical, `trace` raised (its exception
+            is the cause), the parameters do not fit, or there is not enough memory.
+        Exception: What `control.check` raises, if `control` was cancelled.
+    """
+    air = program.compiled()
+    statement = program.statement()
+    loaded = _load(air)
+    publics = np.array(air.publics(statement), dtype=np.uint32)
+    statement_bytes = statement.to_bytes()
+    job = ffi.new("aprover_job *")
+    c_parameters = _c_parameters(parameters)
+    try:
+        arena = _arena(memory(air, parameters))
+        proof = np.empty(int(lib.aprover_proof_bound(loaded.pointer, c_parameters)), dtype=np.uint8)
+    except MemoryError as error:
+        raise ProveError("not enough memory for the proof") from error
+    job.air = loaded.pointer
+    job.parameters = c_parameters[0]
+    job.publics = _pointer("uint32_t *", publics)
+    job.statement = _pointer("uint8_t *", statement_bytes)
+    job.statement_length = len(statement_bytes)
+    job.arena, job.arena_bytes = ffi.from_buffer(arena), len(arena)
+    job.proof, job.proof_capacity = _pointer("uint8_t *", proof), len(proof)
+    job.path = PATHS[path]
+    if control is not None:
+        job.cancel = _pointer("int32_t *", control.cancel_flag)
+        job.progress = _pointer("uint32_t *", control.progress_value)
+    native = program.native_trace()
+    if native is None:
+        trace = lib.aprover_prove_trace(loaded.pointer, c_parameters, job.arena, job.arena_bytes)
+        _write_trace(program, air, trace)
+    else:
+        arguments = np.array(native[1], dtype=np.uint32)
+        job.generator, job.arguments_count = native[0], len(arguments)
+        job.arguments = _pointer("uint32_t *", arguments)
+    error = ffi.new("aprover_error *")
+    status = lib.aprover_prove(job, error)
+    if status == lib.APROVER_OK:
+        return proof[: job.proof_length].tobytes()
+    if status == lib.APROVER_CANCELLED and control is not None:
+        control.check()
+    raise _failure(status, air, error)
+
+
+def _failure(status: int, air: CompiledAir, error: Any) -> ProveError:
+    if status == lib.APROVER_ERROR_CONSTRAINTS:
+        return ProveError("the trace does not satisfy the constraints; aprover.check(program) says where")
+    if status == lib.APROVER_ERROR_TRACE:
+        column, row = divmod(int(error.index), air.height)
+        failure = ProveError(f"the trace's value in column {air.column_names[column]}, row {row} is not below p")
+        failure.__cause__ = ProgramError(field=f"trace[{row}, {column}]", allowed="0 to 2013265920")
+        return failure
+    return ProveError(f"the C core failed with status {status}, index {int(error.index)}")
+
+
+_REJECTIONS = {
+    lib.APROVER_REJECT_PARAMETERS: "PARAMETERS",
+    lib.APROVER_REJECT_TRUNCATED: "TRUNCATED",
+    lib.APROVER_REJECT_NON_CANONICAL: "NON_CANONICAL",
+    lib.APROVER_REJECT_QUOTIENT: "QUOTIENT",
+    lib.APROVER_REJECT_GRINDING: "GRINDING",
+    lib.APROVER_REJECT_TRAILING: "TRAILING",
+    lib.APROVER_REJECT_TRACE_MERKLE: "TRACE_MERKLE",
+    lib.APROVER_REJECT_QUOTIENT_MERKLE: "QUOTIENT_MERKLE",
+    lib.APROVER_REJECT_FRI_MERKLE: "FRI_MERKLE",
+    lib.APROVER_REJECT_DEEP: "DEEP",
+    lib.APROVER_REJECT_FRI_FOLD: "FRI_FOLD",
+    lib.APROVER_REJECT_FRI_FINAL: "FRI_FINAL",
+}
+
+
+def verify(
+    air: CompiledAir, publics: Sequence[int], statement: bytes, body: bytes, *, path: str = "auto"
+) -> Parameters:
+    """Check a STARK proof by docs/protocol.md, section 9, and return the parameters that it was checked with.
+
+    Whether these are strong enough is for the caller to judge. Never runs the computation: tens of microseconds for a
+    small proof, about a millisecond for a million rows, in proportion to the proof's length.
+
+    Args:
+        air: The constraints, built by the verifier.
+        publics: As `air.publics` gives them.
+        statement: The statement's bytes.
+        body: The proof's bytes, from anybody.
+        path: One of `PATHS`.
+
+    Raises:
+        VerificationError: With the code of the check that failed.
+    """
+    loaded = _load(air)
+    values = np.array(publics, dtype=np.uint32)
+    c_parameters = ffi.new("aprover_parameters *")
+    error = ffi.new("aprover_error *")
+    data = _pointer("uint8_t *", body)
+    status = lib.aprover_proof_parameters(loaded.pointer, data, len(body), c_parameters, error)
+    if status == lib.APROVER_OK:
+        scratch = _aligned(int(lib.aprover_verify_memory(loaded.pointer, c_parameters)))
+        status = lib.aprover_verify(
+            loaded.pointer,
+            _pointer("uint32_t *", values),
+            _pointer("uint8_t *", statement),
+            len(statement),
+            data,
+            len(body),
+            ffi.from_buffer(scratch),
+            len(scratch),
+            PATHS[path],
+            error,
+        )
+    if status != lib.APROVER_OK:
+        if status in _REJECTIONS:
+            raise rejection(_REJECTIONS[status], _where(_REJECTIONS[status], error))
+        raise ProveError(f"the C core failed with status {status}, index {int(error.index)}")
+    return Parameters.from_bytes(body[:8])
+
+
+def _where(code: str, error: Any) -> str:
+    """What the C core knows beyond the code."""
+    if code in ("TRUNCATED", "NON_CANONICAL", "TRAILING"):
+        return f"byte {int(error.index)} of the proof"
+    if code.startswith("FRI"):
+        return f"FRI layer {int(error.detail)}"
+    return ""
