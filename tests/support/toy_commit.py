@@ -103,12 +103,14 @@ def _words(hasher: blake3.blake3) -> Iterator[int]:
 class Tree:
     """A Merkle tree over leaves given as bytes; `levels[0]` are the leaf digests, the last level is the cap."""
 
-    def __init__(self, leaves: Sequence[bytes], cap_log: int, leaf_key: bytes = K_LEAF) -> None:
+    def __init__(
+        self, leaves: Sequence[bytes], cap_log: int, leaf_key: bytes = K_LEAF, node_key: bytes = K_NODE
+    ) -> None:
         self.leaves = list(leaves)
         self.levels = [[hash_with(leaf_key, leaf) for leaf in leaves]]
         while len(self.levels[-1]) > 1 << cap_log:
             below = self.levels[-1]
-            self.levels.append([hash_with(K_NODE, below[i] + below[i + 1]) for i in range(0, len(below), 2)])
+            self.levels.append([hash_with(node_key, below[i] + below[i + 1]) for i in range(0, len(below), 2)])
 
     @property
     def cap(self) -> bytes:

@@ -107,6 +107,7 @@ def from_positions(positions: Array, cosets: int) -> Array:
 
 # The extension field.
 
+_NOTHING = np.zeros(1, dtype=np.uint64)
 ZERO = np.zeros(DEGREE, dtype=np.uint64)
 ONE = np.array([1, 0, 0, 0, 0], dtype=np.uint64)
 
@@ -189,3 +190,23 @@ def base_at(coefficients: Array, z: Array) -> Array:
 def ext_at(coefficients: Array, z: Array) -> Array:
     """The value at one extension point of one extension polynomial, coefficients of shape (m, 5)."""
     return ext_sum(mul(ext_powers(z, len(coefficients)), coefficients))
+
+
+def lagrange(points: Array, values: Array) -> Array:
+    """Coefficients (m, 5) of the extension polynomial of degree below m through m distinct base points."""
+    master = np.ones(1, dtype=np.uint64)
+    for point in points:
+        shifted, scaled = np.append(_NOTHING, master), np.append(master * (P - point) % P, _NOTHING)
+        master = add(shifted, scaled)
+    total = np.zeros((len(points), DEGREE), dtype=np.uint64)
+    for i, point in enumerate(points):
+        basis = np.zeros(len(points), dtype=np.uint64)
+        for j in reversed(range(len(points))):  # divide by x - point
+            carried = basis[j + 1] * point % P if j + 1 < len(points) else np.uint64(0)
+            basis[j] = (master[j + 1] + carried) % P
+        others = np.delete(points, i)
+        denominator = 1
+        for other in others.tolist():
+            denominator = denominator * (int(point) - other) % P
+        total = add(total, basis[:, None] * (values[i] * pow(denominator, P - 2, P) % P) % P)
+    return total

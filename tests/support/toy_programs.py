@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,14 +28,14 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True)
 class Glitch:
-    """A wrong step: `amount` is added to `column` when `row` is computed, and the rows after it go on from there."""
+    """A wrong step into `row`: `amount` is added to `column` there, and the rows after it go on from that."""
 
     row: int
     column: int
     amount: int = 1
 
 
-def fibonacci(log_height: int, a: int = 0, b: int = 1, glitch: Glitch | None = None) -> Instance:
+def fibonacci(log_height: int, a: int = 0, b: int = 1, *glitches: Glitch) -> Instance:
     """Two columns (F(i), F(i+1)); public: a, b, and the second column's last value."""
     k = 1 << log_height
     draft = Draft(2, log_height, publics=3)
@@ -44,7 +44,7 @@ def fibonacci(log_height: int, a: int = 0, b: int = 1, glitch: Glitch | None = N
     draft.boundary(0, 0, draft.public(0))
     draft.boundary(1, 0, draft.public(1))
     draft.boundary(1, k - 1, draft.public(2))
-    trace = _run([a, b], k, lambda row, at: [row[1], (row[0] + row[1]) % P], glitch)
+    trace = _run([a, b], k, lambda row, at: [row[1], (row[0] + row[1]) % P], glitches)
     return Instance(draft.encode(), [a, b, int(trace[-1, 1])], b"fibonacci", trace)
 
 
@@ -52,10 +52,13 @@ ROUND_CONSTANTS = (1, 2013265920, 77, 1234567890)
 SELECTOR = (1, 0)
 
 
-def mixer(log_height: int, columns: int, seed: int = 1, glitch: Glitch | None = None) -> Instance:
+def mixer(
+    log_height: int, columns: int, *glitches: Glitch, constants: tuple[int, ...] = ROUND_CONSTANTS
+) -> Instance:
     """`x_j' = x_j^3 * s + x_(j+1) + r` with a selector s and round constants r that are periodic: degree 4, 3 chunks.
 
-    Public: the first column's first value and the last column's last one; the other columns start with constants.
+    Public: the first column's first value and the last column's last one; the other columns start with constants. The AIR has
+    ROUND_CONSTANTS whatever `constants` the trace is made with.
     """
     k = 1 << log_height
     draft = Draft(columns, log_height, publics=2)
@@ -69,14 +72,14 @@ def mixer(log_height: int, columns: int, seed: int = 1, glitch: Glitch | None = 
     draft.boundary(columns - 1, k - 1, draft.public(1))
     for j in range(1, columns):
         draft.boundary(j, 0, draft.constant(j * j + 5))
-    start = [seed, *(j * j + 5 for j in range(1, columns))]
+    start = [1, *(j * j + 5 for j in range(1, columns))]
 
     def step(row: list[int], at: int) -> list[int]:
-        s, r = SELECTOR[at % 2], ROUND_CONSTANTS[at % 4]
+        s, r = SELECTOR[at % 2], constants[at % 4]
         return [(pow(x, 3, P) * s + y + r) % P for x, y in zip(row, row[1:] + row[:1], strict=True)]
 
-    trace = _run(start, k, step, glitch)
-    return Instance(draft.encode(), [seed, int(trace[-1, -1])], b"mixer", trace)
+    trace = _run(start, k, step, glitches)
+    return Instance(draft.encode(), [1, int(trace[-1, -1])], b"mixer", trace)
 
 
 def twins(log_height: int, filler: int = 0) -> Instance:
@@ -94,14 +97,16 @@ def twins(log_height: int, filler: int = 0) -> Instance:
     return Instance(draft.encode(), publics, b"twins", np.array(trace, dtype=np.uint64))
 
 
-def _run(start: list[int], rows: int, step: Callable[[list[int], int], list[int]], glitch: Glitch | None) -> Array:
-    trace = [start]
-    while True:
-        if glitch is not None and len(trace) - 1 == glitch.row:
-            trace[-1][glitch.column] = (trace[-1][glitch.column] + glitch.amount) % P
-        if len(trace) == rows:
-            return np.array(trace, dtype=np.uint64)
-        trace.append(step(trace[-1], len(trace) - 1))
+def _run(
+    start: list[int], rows: int, step: Callable[[list[int], int], list[int]], glitches: Sequence[Glitch]
+) -> Array:
+    trace: list[list[int]] = []
+    for at in range(rows):
+        trace.append(step(trace[-1], at - 1) if trace else list(start))
+        for glitch in glitches:
+            if glitch.row == at:
+                trace[at][glitch.column] = (trace[at][glitch.column] + glitch.amount) % P
+    return np.array(trace, dtype=np.uint64)
 
 
 def random_program(seed: int, log_height: int, wide: bool) -> Instance:

@@ -11,12 +11,13 @@ import dataclasses
 import itertools
 import struct
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from tests.support import toy_field as tf
 from tests.support.toy_air import BASE, EXTENSION, Air, decode, quotient
-from tests.support.toy_commit import K_LEAF, Tag, Transcript, Tree, elements_to_bytes, hash_with
+from tests.support.toy_commit import K_LEAF, K_NODE, Tag, Transcript, Tree, elements_to_bytes, hash_with
 from tests.support.toy_field import DEGREE, GENERATOR, Array, P
 
 STOP = 64
@@ -102,7 +103,11 @@ class Run:
 
 
 class Lie:
-    """Honest in everything. A lie overrides hooks; each gets the honest next thing and returns what to use instead."""
+    """Honest in everything. A lie overrides hooks; each gets, last, the honest next thing and returns what to use instead."""
+
+    def transcript(self) -> Transcript:
+        """The transcript that the prover runs."""
+        return Transcript()
 
     def trace(self, run: Run, trace: Array) -> Array:
         """The trace on its domain, before anything is committed."""
@@ -136,24 +141,24 @@ class Lie:
         """The word (n_t, 5) of FRI layer t, by position, before its cap is sent."""
         return values
 
-    def final(self, run: Run, attempt: int, final: Array, values: Array) -> Array:
-        """The final polynomial's coefficients (k_t, 5), made from the last word `values`."""
+    def final(self, run: Run, attempt: int, word: Array, final: Array) -> Array:
+        """The final polynomial's coefficients (k_t, 5), made from the last layer's word."""
         return final
-
-    def content(self, run: Run, attempt: int) -> bool:
-        """Whether `run.indices` suit; a prover that grinds the final polynomial says no to be asked for another."""
-        return True
 
     def nonce(self, run: Run, nonce: int) -> int:
         """The grinding nonce."""
         return nonce
 
-    def leaf_key(self, run: Run, tree: str) -> bytes:
-        """The key that hashes the leaves of "trace", "quotient" or "fri"."""
-        return K_LEAF
+    def content(self, run: Run, attempt: int, content: bool) -> bool:
+        """Whether `run.indices` suit; a prover that grinds the final polynomial says no to be asked for another."""
+        return content
+
+    def hash_keys(self, run: Run, tree: str, keys: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        """The keys that hash the leaves and the nodes of "trace", "quotient" or "fri t"."""
+        return keys
 
     def leaves(self, run: Run, tree: str, leaves: list[bytes]) -> list[bytes]:
-        """All leaves of "trace", "quotient" or "fri t" before they are hashed."""
+        """All leaves of a tree before they are hashed."""
         return leaves
 
     def opened(self, run: Run, tree: str, indices: list[int], leaves: list[bytes]) -> list[bytes]:
@@ -166,53 +171,64 @@ class Lie:
 
 
 class Both(Lie):
-    """Several lies in one proof: each hook passes through all of them in order."""
+    """Several lies in one proof: each hook passes through all of them in order. (The transcript is the first one's.)"""
 
     def __init__(self, *lies: Lie) -> None:
         self.lies = lies
 
-    def trace(self, run: Run, trace: Array) -> Array:
+    def _through(self, hook: str, *arguments: Any) -> Any:
+        *context, value = arguments
         for lie in self.lies:
-            trace = lie.trace(run, trace)
-        return trace
+            value = getattr(lie, hook)(*context, value)
+        return value
+
+    def transcript(self) -> Transcript:
+        return self.lies[0].transcript()
+
+    def trace(self, run: Run, trace: Array) -> Array:
+        return cast(Array, self._through("trace", run, trace))
 
     def columns(self, run: Run, columns: Array) -> Array:
-        for lie in self.lies:
-            columns = lie.columns(run, columns)
-        return columns
+        return cast(Array, self._through("columns", run, columns))
 
     def periodics(self, run: Run, values: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
-        for lie in self.lies:
-            values = lie.periodics(run, values)
-        return values
+        return cast(Sequence[Sequence[int]], self._through("periodics", run, values))
 
     def weights(self, run: Run, weights: Array) -> Array:
-        for lie in self.lies:
-            weights = lie.weights(run, weights)
-        return weights
+        return cast(Array, self._through("weights", run, weights))
 
     def chunks(self, run: Run, chunks: list[Array]) -> list[Array]:
-        for lie in self.lies:
-            chunks = lie.chunks(run, chunks)
-        return chunks
+        return cast(list[Array], self._through("chunks", run, chunks))
 
     def openings(self, run: Run, openings: Array) -> Array:
-        for lie in self.lies:
-            openings = lie.openings(run, openings)
-        return openings
+        return cast(Array, self._through("openings", run, openings))
+
+    def lambdas(self, run: Run, lambdas: Array) -> Array:
+        return cast(Array, self._through("lambdas", run, lambdas))
 
     def layer(self, run: Run, t: int, values: Array) -> Array:
-        for lie in self.lies:
-            values = lie.layer(run, t, values)
-        return values
+        return cast(Array, self._through("layer", run, t, values))
 
-    def final(self, run: Run, attempt: int, final: Array, values: Array) -> Array:
-        for lie in self.lies:
-            final = lie.final(run, attempt, final, values)
-        return final
+    def final(self, run: Run, attempt: int, word: Array, final: Array) -> Array:
+        return cast(Array, self._through("final", run, attempt, word, final))
 
-    def content(self, run: Run, attempt: int) -> bool:
-        return all(lie.content(run, attempt) for lie in self.lies)
+    def nonce(self, run: Run, nonce: int) -> int:
+        return cast(int, self._through("nonce", run, nonce))
+
+    def content(self, run: Run, attempt: int, content: bool) -> bool:
+        return cast(bool, self._through("content", run, attempt, content))
+
+    def hash_keys(self, run: Run, tree: str, keys: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+        return cast(tuple[bytes, bytes], self._through("hash_keys", run, tree, keys))
+
+    def leaves(self, run: Run, tree: str, leaves: list[bytes]) -> list[bytes]:
+        return cast(list[bytes], self._through("leaves", run, tree, leaves))
+
+    def opened(self, run: Run, tree: str, indices: list[int], leaves: list[bytes]) -> list[bytes]:
+        return cast(list[bytes], self._through("opened", run, tree, indices, leaves))
+
+    def path(self, run: Run, tree: str, digests: list[bytes]) -> list[bytes]:
+        return cast(list[bytes], self._through("path", run, tree, digests))
 
 
 def prove(
@@ -239,9 +255,9 @@ def prove_run(
     lie: Lie | None = None,
 ) -> tuple[bytes, Run]:
     """`prove`, and what happened on the way."""
-    run = Run(decode(air), publics, Parameters.from_bytes(parameters), Transcript())
-    assert trace.shape == (run.k, run.air.columns)
     honest, lie = lie is None, lie or Lie()
+    run = Run(decode(air), publics, Parameters.from_bytes(parameters), lie.transcript())
+    assert trace.shape == (run.k, run.air.columns)
     _absorb_claim(run, statement, parameters)
 
     run.columns = lie.columns(run, tf.interpolate(lie.trace(run, trace % np.uint64(P)), 1))
@@ -304,7 +320,7 @@ def _commit(run: Run, lie: Lie, name: str, matrix: Array) -> Tree:
     if run.air.narrow or name.startswith("fri"):
         matrix = octets(matrix, run.blowup).swapaxes(1, 2)  # column by column, m = 0..7
     leaves = lie.leaves(run, name, [elements_to_bytes(leaf) for leaf in matrix])
-    return Tree(leaves, run.parameters.cap_log, lie.leaf_key(run, name))
+    return Tree(leaves, run.parameters.cap_log, *lie.hash_keys(run, name, (K_LEAF, K_NODE)))
 
 
 def quotient_values(run: Run, lie: Lie, shift: int, log_size: int) -> Array:
@@ -436,13 +452,13 @@ def _finish(run: Run, lie: Lie, word: Array) -> int:
     honest = through(run, len(run.layers) - 1, word, 0)
     for attempt in itertools.count():
         run.transcript = before.copy()
-        run.final = lie.final(run, attempt, honest, word)
+        run.final = lie.final(run, attempt, word, honest)
         run.transcript.absorb(Tag.FINAL, elements_to_bytes(run.final))
         nonce = lie.nonce(run, _grind(run))
         run.transcript.absorb(Tag.NONCE, struct.pack("<Q", nonce))
         domain = run.n // ARITY if run.air.narrow else run.n
         run.indices = run.transcript.indices(run.parameters.queries, domain)
-        if lie.content(run, attempt):
+        if lie.content(run, attempt, True):
             return nonce
     raise AssertionError
 
@@ -461,11 +477,14 @@ def _grind(run: Run) -> int:
 def _opened_indices(run: Run) -> list[list[int]]:
     """Leaf indices of each tree in the order of the proof (section 7, steps 9 and 10)."""
     out = [run.indices, run.indices]
-    positions = run.indices
-    first = 1 if run.air.narrow else 0
-    for t in range(first, len(run.layers) - 1):
-        size = (run.k >> 3 * t) // ARITY
-        positions = sorted({p // (size * ARITY) * size + p % size for p in positions})
-        if run.committed(t):
-            out.append(positions)
+    out += [octets_of(run, t, run.indices) for t in run.committed_layers]
     return out
+
+
+def octets_of(run: Run, t: int, indices: Sequence[int]) -> list[int]:
+    """The sorted octets of layer t, which are positions of layer t + 1, that queries lead to."""
+    positions = list(indices)
+    for level in range(1 if run.air.narrow else 0, t + 1):
+        size = (run.k >> 3 * level) // ARITY
+        positions = sorted({p // (size * ARITY) * size + p % size for p in positions})
+    return positions

@@ -1,0 +1,267 @@
+"""A prover that lies and then runs Fiat-Shamir honestly is rejected by both verifiers, with the code of the check that it fails.
+
+Every lie is told at 2^3, 2^5 and 2^10 rows in the narrow and the wide layout, as far as it exists there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from tests.support import lies
+from tests.support.lies import FixedOpening, NearestLayer
+from tests.support.toy_air import Air, decode
+from tests.support.toy_commit import K_LEAF, K_NODE
+from tests.support.toy_field import P
+from tests.support.toy_programs import ROUND_CONSTANTS, SELECTOR, Glitch, Instance, mixer
+from tests.support.toy_prover import STOP, Both, Lie, Parameters, prove
+from tests.support.verifiers import VERIFIERS
+
+HEIGHTS = (3, 5, 10)
+COLUMNS = {"narrow": 3, "wide": 18}
+QUERIES = {(3, "narrow"): 6, (5, "narrow"): 12, (10, "narrow"): 40, (3, "wide"): 24, (5, "wide"): 40, (10, "wide"): 40}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """A shape at which lies are told: the mixer program, 4 degrees, 3 chunks."""
+
+    log_height: int
+    layout: str
+
+    @property
+    def columns(self) -> int:
+        return COLUMNS[self.layout]
+
+    @property
+    def last(self) -> int:
+        """The last row."""
+        return (1 << self.log_height) - 1
+
+    @property
+    def layers(self) -> list[int]:
+        """Heights k_t of FRI layers 0, 1, .. up to the one whose polynomial is sent."""
+        heights = [1 << self.log_height, 1 << self.log_height >> 3]
+        while heights[-1] > STOP:
+            heights.append(heights[-1] >> 3)
+        return heights
+
+    @property
+    def committed(self) -> list[int]:
+        return [t for t, k in enumerate(self.layers) if (self.layout == "wide" if t == 0 else k > STOP)]
+
+    def met(self, t: int) -> str:
+        """The code met by a prover whose word D_t is not what its earlier messages say."""
+        first = next((s for s in self.committed if s >= t), None)
+        return "FRI_FINAL" if first is None else "FRI_FOLD" if first else "DEEP"
+
+    def parameters(self, grinding_bits: int = 2) -> bytes:
+        independent = self.log_height == 5
+        return Parameters(3, QUERIES[self.log_height, self.layout], grinding_bits, 1, independent).to_bytes()
+
+    def instance(self, *glitches: Glitch) -> Instance:
+        """The true claim, or one that is false by some wrong steps and agrees with its own boundary values otherwise."""
+        return _mixer(self.log_height, self.columns, glitches)
+
+    @property
+    def air(self) -> Air:
+        return _decode(self.instance().air)
+
+
+@functools.lru_cache(maxsize=64)
+def _mixer(log_height: int, columns: int, glitches: tuple[Glitch, ...]) -> Instance:
+    return mixer(log_height, columns, *glitches)
+
+
+_decode = functools.lru_cache(maxsize=16)(decode)
+
+SCENES = [Scene(h, layout) for h in HEIGHTS for layout in COLUMNS]
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """A claim, a lie about it, and the code that must fire."""
+
+    instance: Instance
+    lie: Lie
+    code: str
+    grinding_bits: int = 2
+
+
+def false_output(scene: Scene) -> Instance:
+    instance = scene.instance()
+    return instance.replace(publics=[instance.publics[0], (instance.publics[1] + 1) % P])
+
+
+def falsehoods(scene: Scene) -> Iterator[tuple[str, Callable[[], tuple[Instance, Lie]]]]:
+    """Ways to make the claim false, each caught by the identity at z unless it is covered."""
+    middle, end, wide = scene.last // 2, scene.last, scene.columns
+    for row in (1, middle, end - 1, end):
+        for column in sorted({0, wide - 1}):
+            yield f"the step into row {row} of column {column} is wrong", lambda at=row, c=column: (
+                scene.instance(Glitch(at, c)),
+                Lie(),
+            )
+    for row in (0, 1, middle, end - 1, end):
+        yield f"one cell of row {row} is altered", lambda at=row: (
+            scene.instance(),
+            lies.AlteredCell(at, scene.columns - 1),
+        )
+    yield "the first value is not the public one", lambda: (scene.instance(Glitch(0, 0)), Lie())
+    yield "the public output is false", lambda: (false_output(scene), Lie())
+    yield (
+        "the public output is false and its boundary omitted",
+        lambda: (false_output(scene), lies.Omitted(scene.air.constraints - 1)),
+    )
+    yield (
+        "a step is wrong and its constraint omitted",
+        lambda: (scene.instance(Glitch(middle, 1)), lies.Omitted(1)),
+    )
+    yield (
+        "the trace and the quotient use other periodic values",
+        lambda: _other_periodics(scene),
+    )
+    yield (
+        "two steps of one row are wrong by opposite amounts, and their constraints share a coefficient",
+        lambda: (
+            scene.instance(Glitch(middle, 0, 1), Glitch(middle, 2, P - 1)),
+            lies.SharedCoefficient(0, 2),
+        ),
+    )
+    yield (
+        "two boundary values of one row are wrong by opposite amounts, and their constraints share a coefficient",
+        lambda: (
+            scene.instance(Glitch(0, 0, 1), Glitch(0, 1, P - 1)),
+            lies.SharedCoefficient(len(scene.air.asserted), len(scene.air.asserted) + 1),
+        ),
+    )
+    yield "the quotient is random", lambda: (scene.instance(), lies.RandomQuotient())
+    yield "the quotient is shifted", lambda: (scene.instance(), lies.ShiftedQuotient())
+    for name, index in (("first", 0), ("next-row", -4), ("first chunk's", -3), ("last chunk's", -1)):
+        yield f"the {name} out-of-domain value is false", lambda i=index: (
+            scene.instance(),
+            lies.FalseOpening(range(scene.air.openings)[i]),
+        )
+
+
+def _other_periodics(scene: Scene) -> tuple[Instance, Lie]:
+    others = (*ROUND_CONSTANTS[:-1], 9)
+    instance = mixer(scene.log_height, scene.columns, constants=others)
+    return instance, lies.OtherPeriodics((SELECTOR, others))
+
+
+def covers(scene: Scene) -> Iterator[tuple[str, str, list[Lie]]]:
+    """Ways to get a falsehood past the identity at z, with the code of the check that they must fail."""
+    at_z: list[tuple[str, list[Lie]]] = [
+        ("Q_0(z) made to fit", [FixedOpening(0)]),
+        ("the last chunk's opening made to fit", [FixedOpening(-1)]),
+        ("a quotient that is right at every point of the LDE domain", [lies.PointwiseQuotient(), FixedOpening(0)]),
+    ]
+    for name, parts in at_z:
+        yield name, "FRI_FINAL", parts
+        for t in scene.committed:
+            for coset in (0, 7):
+                yield f"{name}, FRI layer {t} through coset {coset}", scene.met(t), [*parts, NearestLayer(t, coset)]
+
+
+def false_fri(scene: Scene) -> Iterator[tuple[str, str, Lie]]:
+    """Lies from the DEEP word on, about a true claim."""
+    for name, column in (("first", 0), ("last", scene.columns - 1)):
+        for least in (True, False):
+            lie: Lie = lies.HighDegreeColumn(column, least)
+            degree = "k + 1" if least else "n - 1"
+            yield f"the {name} column has degree {degree}", "FRI_FINAL", lie
+            for t in scene.committed:
+                full = f"the {name} column has degree {degree}, FRI layer {t} through a coset"
+                yield full, scene.met(t), Both(lie, NearestLayer(t))
+    yield "two chunk openings cancel in the identity", "FRI_FINAL", lies.CancellingChunkOpenings()
+    yield "three openings cancel under one batching coefficient", scene.met(0), lies.SharedLambda()
+    for t in range(len(scene.layers)):
+        yield f"FRI layer {t} is a random polynomial", scene.met(t), lies.RandomLayer(t)
+        for step in (2, 5):
+            yield f"FRI layer {t} is altered at every position {step}i", scene.met(t), lies.AlteredLayer(t, 0, step)
+    for i in {0, -1}:
+        yield f"coefficient {i} of the final polynomial is altered", "FRI_FINAL", lies.AlteredFinal(i)
+        if scene.layers[-1] > 1:
+            lie = lies.FinalThroughOneQuery(i)
+            yield f"the final polynomial is false and passes query {i}", "FRI_FINAL", lie
+
+
+def false_trees(scene: Scene) -> Iterator[tuple[str, str, Lie]]:
+    """Openings that are not what was committed, and trees hashed in other ways, about a true claim."""
+    trees = [("trace", "TRACE_MERKLE"), ("quotient", "QUOTIENT_MERKLE")]
+    trees += [(f"fri {t}", "FRI_MERKLE") for t in scene.committed]
+    for tree, code in trees:
+        for leaf, word in itertools.product((0, 1, -1), (0, 1, -1)):
+            yield f"{tree}: word {word} of opened leaf {leaf} is changed", code, lies.ChangedLeaf(tree, leaf, word)
+        yield f"{tree}: the boundary between leaves is moved", code, lies.MovedBoundary(tree)
+        yield f"{tree}: two leaves change places", code, lies.SwappedLeaves(tree)
+        yield f"{tree}: leaves are hashed as nodes", code, lies.ConfusedHashes(tree, K_NODE)
+        yield f"{tree}: nodes are hashed as leaves", code, lies.ConfusedHashes(tree, K_LEAF)
+        yield f"{tree}: the first digest is changed", code, lies.ChangedPath(tree, 0)
+        yield f"{tree}: the last digest is changed", code, lies.ChangedPath(tree, -1)
+
+
+def told(scene: Scene) -> Iterator[tuple[str, Callable[[], Told]]]:
+    """Everything that is told at a scene; at the largest height, every cover of two falsehoods instead of all."""
+    for name, make in falsehoods(scene):
+        yield name, lambda m=make: Told(*m(), "QUOTIENT")
+    for i, (name, make) in enumerate(falsehoods(scene)):
+        for cover, code, parts in covers(scene):
+            if scene.log_height == 10 and i not in (2, 14):
+                continue
+            full = f"{name}; {cover}"
+            yield full, lambda m=make, c=code, p=parts: _covered(m(), c, p)
+    for name, code, lie in (*false_fri(scene), *false_trees(scene)):
+        yield name, lambda c=code, told_lie=lie: Told(scene.instance(), told_lie, c)
+    for bits in (0, 3):
+        yield f"the nonce is wrong, {bits} bits", lambda b=bits: Told(
+            scene.instance(), lies.WrongNonce(), "GRINDING", b
+        )
+
+
+def _covered(falsehood: tuple[Instance, Lie], code: str, parts: list[Lie]) -> Told:
+    instance, lie = falsehood
+    return Told(instance, Both(lie, *parts), code)
+
+
+def verdicts(told_here: Told, scene: Scene) -> dict[str, str | None]:
+    """What each verifier says of the lying prover's proof."""
+    instance, parameters = told_here.instance, scene.parameters(told_here.grinding_bits)
+    claim = instance.air, instance.publics, instance.statement
+    proof = prove(*claim, parameters, instance.trace, told_here.lie)
+    return {name: verify(*claim, proof) for name, verify in VERIFIERS.items()}
+
+
+CASES = [
+    pytest.param(scene, make, id=f"2^{scene.log_height} {scene.layout}: {name}")
+    for scene in SCENES
+    for name, make in told(scene)
+]
+
+
+class TestLies:
+    @pytest.mark.parametrize("scene", SCENES, ids=lambda s: f"2^{s.log_height} {s.layout}")
+    def test_the_true_claim_is_accepted(self, scene: Scene) -> None:
+        """The scenes are fair: without a lie, both verifiers accept, and the layout and layers are as this page says."""
+        assert scene.air.narrow == (scene.layout == "narrow")
+        assert scene.air.chunks == 3
+        assert set(verdicts(Told(scene.instance(), Lie(), ""), scene).values()) == {None}
+
+    @pytest.mark.parametrize(("scene", "make"), CASES)
+    def test_a_lie_is_rejected_with_its_code(self, scene: Scene, make: Callable[[], Told]) -> None:
+        """Both verifiers reject what a consistent liar proves, each by the check that the lie must fail."""
+        told_here = make()
+        assert verdicts(told_here, scene) == dict.fromkeys(VERIFIERS, told_here.code)
+
+    def test_falsehoods_really_break_constraints(self) -> None:
+        """A wrong step breaks one transition only: the trace before and after it keeps the constraints."""
+        scene = Scene(3, "narrow")
+        true, false = scene.instance().trace, scene.instance(Glitch(4, 1)).trace
+        assert np.array_equal(true[:4], false[:4])
+        assert not np.array_equal(true[4:], false[4:])
