@@ -7,6 +7,7 @@ import math
 import pickle
 import time
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import attrs
@@ -15,6 +16,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aprover.errors import ProofFormatError, SecurityError, VerificationCode
+from aprover.reference.proof import ReferenceParameters
+from aprover.reference.security import proven_bits
 from aprover.security import (
     Parameters,
     SecurityReport,
@@ -27,7 +30,7 @@ from aprover.security import (
 )
 from aprover.security.chooser import MARGIN, MAX_COMMITTED_BYTES, SMALL_LOG_HEIGHT, TRADE
 from aprover.security.costs import Tree, committed_bytes, expected_opening, trees
-from aprover.security.soundness import Code, log2_falling
+from aprover.security.soundness import Code, cached_report, log2_falling
 from tests import security_exact as exact
 from tests.support import toy_air, toy_programs, toy_prover
 
@@ -325,6 +328,25 @@ class TestReport:
         code = Code(shape, parameters.log_blowup, parameters.independent)
         assert code.agreement(m) == exact.agreement(case(shape, parameters), m)
 
+    @settings(max_examples=40)
+    @given(proofs())
+    def test_both_verifiers_report_the_same(self, proof: tuple[Shape, Parameters]) -> None:
+        """The reference verifier's own computation agrees far within the chooser's margin."""
+        shape, parameters = proof
+        parameters = attrs.evolve(parameters, queries=min(parameters.queries, 150))  # it is slow with more
+        air: Any = SimpleNamespace(
+            header=SimpleNamespace(log_height=shape.log_height),
+            rows_read=shape.rows_read,
+            narrow=shape.narrow,
+            constraints=shape.constraints,
+            degree=shape.degree,
+            openings=shape.openings,
+        )
+        theirs = ReferenceParameters(**attrs.asdict(parameters))
+        assert proven_bits(air, theirs) == pytest.approx(
+            security_report(shape, parameters).proven_bits, abs=MARGIN / 1e4
+        )
+
     def test_the_hash_limits_every_report(self) -> None:
         """No more than 128 bits are claimed, however strong the rounds are."""
         report = security_report(fibonacci(3), Parameters(1, 2))
@@ -354,7 +376,7 @@ class TestReport:
 
         def cold(parameters: Parameters) -> float:
             start = time.perf_counter()
-            security_report.__wrapped__(tall(20), parameters)
+            cached_report.__wrapped__(tall(20), parameters)
             return time.perf_counter() - start
 
         assert min(cold(Parameters(3, 58, grinding_bits=16)) for _ in range(20)) < 2e-3
@@ -429,7 +451,7 @@ class TestRounds:
             shape,
             constraints=data.draw(st.integers(shape.constraints, 2**20)),
             degree=data.draw(st.integers(shape.degree, 8)),
-            openings=data.draw(st.integers(shape.openings, 16384)),
+            openings=data.draw(st.integers(shape.openings, 16384 + 8)),
         )
         assert security_report(harder, parameters).proven_bits <= security_report(shape, parameters).proven_bits + 1e-9
         more = min(16, 1 << shape.log_height)
@@ -460,7 +482,7 @@ class TestProofSize:
             # which of the equal blocks an index is in does not matter, as long as they are equal
             opened = {index % (1 << log_leaves) for index in indices}
             sets, leaves = sets + 1, leaves + len(opened)
-            for _ in range(log_leaves - min(cap_log, log_leaves)):
+            for _ in range(log_leaves - cap_log):
                 digests += sum(1 for node in opened if node ^ 1 not in opened)
                 opened = {node >> 1 for node in opened}
         return Fraction(leaves, sets), Fraction(digests, sets)
@@ -544,6 +566,19 @@ class TestChoose:
             assert report.proven_bits >= bits
             rest = min(term.bits for term in report.terms if term.name != "hash")
             assert rest >= bits + MARGIN - 1e-9
+
+    @pytest.mark.parametrize("prefer", ["time", "size"])
+    @pytest.mark.parametrize("log_height", [9, 12, 20])
+    def test_the_margin_is_kept(self, log_height: int, prefer: Preference) -> None:
+        """Parameters that reach the bits by less than the margin are not taken."""
+        shape = tall(log_height)
+
+        def reached(parameters: Parameters) -> float:
+            return security_report(shape, parameters).proven_bits
+
+        bits = reached(choose(shape, 100, prefer)) - MARGIN / 2
+        assert bits < 120
+        assert reached(choose(shape, bits, prefer)) >= bits + MARGIN
 
     @settings(max_examples=40)
     @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(["time", "size"]))
@@ -660,6 +695,6 @@ class TestChoose:
     def test_nonsense_is_refused(self) -> None:
         """An unknown preference, or bits that are not a number, is a mistake of the caller."""
         with pytest.raises(ValueError, match="prefer"):
-            choose(fibonacci(5), 100, "speed")
+            choose(fibonacci(5), 100, "speed")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="not a number"):
             choose(fibonacci(5), math.nan)

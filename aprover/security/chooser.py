@@ -79,9 +79,8 @@ def _best(shape: Shape, found: list[Parameters], first: Cost, second: Cost) -> P
     return min((one for cost, one in costs if cost <= limit), key=lambda one: second(shape, one))
 
 
-@functools.lru_cache(maxsize=1024)
 def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "time") -> Parameters:
-    """Parameters with which proofs of this shape carry at least `bits` proven bits.
+    """Parameters with which proofs of this shape carry at least `bits` proven bits. Cached.
 
     With prefer="time" they minimise the predicted proving time, with prefer="size" the expected bytes of the proof,
     and within 3% of that minimum the other one.
@@ -94,6 +93,11 @@ def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "t
         raise ValueError(f"prefer = {prefer!r}; allowed: 'time', 'size'")
     if math.isnan(bits):
         raise ValueError("bits is not a number")
+    return _choose(shape, bits, prefer)
+
+
+@functools.lru_cache(maxsize=1024)
+def _choose(shape: Shape, bits: float, prefer: Literal["time", "size"]) -> Parameters:
     log_blowups = _log_blowups(shape)
     max_grinding = 0 if prefer == "time" and shape.log_height <= SMALL_LOG_HEIGHT else MAX_GRINDING
     found: list[Parameters] = []

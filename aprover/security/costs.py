@@ -68,7 +68,7 @@ def expected_opening(tree: Tree, log_indices: int, queries: int, cap_log: int) -
     block, nodes = 1 << (log_indices - tree.log_leaves), 1 << tree.log_leaves
     below = missed(block)
     leaves, digests = nodes * (1 - below), 0.0
-    for _ in range(tree.log_leaves - min(cap_log, tree.log_leaves)):
+    for _ in range(tree.log_leaves - cap_log):
         above = missed(2 * block)
         digests += nodes * (below - above)
         below, block, nodes = above, 2 * block, nodes // 2

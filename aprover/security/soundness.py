@@ -177,13 +177,18 @@ def miss_bits(agreement: int, indices: int, queries: int) -> float:
     return log2_falling(indices, queries) - log2_falling(agreement, queries)
 
 
-@functools.lru_cache(maxsize=1024)
 def security_report(shape: Shape, parameters: Parameters) -> SecurityReport:
-    """The proven bits of a proof of this shape with these parameters (docs/protocol.md, section 10).
+    """The proven bits of a proof of this shape with these parameters (docs/protocol.md, section 10). Cached.
 
     Raises:
         ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape (section 5).
     """
+    return cached_report(shape, parameters)
+
+
+@functools.lru_cache(maxsize=1024)
+def cached_report(shape: Shape, parameters: Parameters) -> SecurityReport:
+    """`security_report`, apart from it because the cache's wrapper hides the types of the arguments."""
     check_fit(shape, parameters)
     code = Code(shape, parameters.log_blowup, parameters.independent)
     m, _ = code.best(parameters.queries, parameters.grinding_bits)
