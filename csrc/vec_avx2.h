@@ -48,16 +48,41 @@ static inline v8 v8_sub(v8 a, v8 b) {
     v8 t = _mm256_sub_epi32(a, b);
     return _mm256_min_epu32(t, _mm256_add_epi32(t, v8_set1(FP_P)));
 }
-static inline v8 v8_mul(v8 a, v8 b) {
+/* Lanes 1, 3, 5, 7 in the place of 0, 2, 4, 6. */
+static inline v8 v8_odd(v8 a) { return _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(a))); }
+/* Montgomery reduction of eight products up to the last correction: (-p, p), negative ones wrapped round 2^32. The low
+ * words of a product and of q*p are equal, so subtracting words gives the high part without a borrow. */
+static inline v8 v8_reduce_products(v8 even, v8 odd) {
     const v8 p = v8_set1(FP_P), pinv = v8_set1(FP_PINV);
-    v8 even = _mm256_mul_epu32(a, b);
-    v8 odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
     v8 even_m = _mm256_mul_epu32(_mm256_mul_epu32(even, pinv), p);
     v8 odd_m = _mm256_mul_epu32(_mm256_mul_epu32(odd, pinv), p);
-    v8 hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-    v8 m = _mm256_blend_epi32(_mm256_srli_epi64(even_m, 32), odd_m, 0xaa);
-    v8 t = _mm256_sub_epi32(hi, m);
-    return _mm256_min_epu32(t, _mm256_add_epi32(t, p));
+    return _mm256_blend_epi32(v8_odd(_mm256_sub_epi32(even, even_m)), _mm256_sub_epi32(odd, odd_m), 0xaa);
+}
+static inline v8 v8_mul_signed(v8 a, v8 b) {
+    return v8_reduce_products(_mm256_mul_epu32(a, b), _mm256_mul_epu32(v8_odd(a), v8_odd(b)));
+}
+static inline v8 v8_mul(v8 a, v8 b) {
+    v8 t = v8_mul_signed(a, b);
+    return _mm256_min_epu32(t, _mm256_add_epi32(t, v8_set1(FP_P)));
+}
+static inline void v8_butterfly(v8 *a, v8 *b) {
+    v8 t = *a;
+    *a = v8_add(t, *b);
+    *b = v8_sub(t, *b);
+}
+/* With c = b * t in (-p, p): a + c and a + c - sign(c) * p differ by p, one of them is reduced and the other has wrapped
+ * round or is larger; the same for a - c. */
+static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8 t) {
+    v8 c = v8_mul_signed(*b, t), p = _mm256_sign_epi32(v8_set1(FP_P), c);
+    v8 sum = _mm256_add_epi32(*a, c), difference = _mm256_sub_epi32(*a, c);
+    *a = _mm256_min_epu32(sum, _mm256_sub_epi32(sum, p));
+    *b = _mm256_min_epu32(difference, _mm256_add_epi32(difference, p));
+}
+/* a - b + p < 2p < 2^32, and 2p * p < p * 2^32, the range of the reduction. */
+static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8 t) {
+    v8 difference = _mm256_sub_epi32(_mm256_add_epi32(*a, v8_set1(FP_P)), *b);
+    *a = v8_add(*a, *b);
+    *b = v8_mul(difference, t);
 }
 /* fp_to_u32: the product of a with 1 has no high word, so one reduction is all. */
 static inline v8 v8_canonical(v8 a) {
@@ -82,6 +107,22 @@ static inline v8 v8_rotr8(v8 a) {
                                                   8, 11, 10, 9, 4, 7, 6, 5, 0, 3, 2, 1));
 }
 static inline v8 v8_rotr7(v8 a) { return v8_or(_mm256_srli_epi32(a, 7), _mm256_slli_epi32(a, 25)); }
+
+static inline v8 v8_pick_even(v8 a, v8 b) {
+    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
+}
+static inline v8 v8_pick_odd(v8 a, v8 b) {
+    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xdd));
+}
+static inline v8 v8_zip_low(v8 a, v8 b) { return _mm256_unpacklo_epi32(a, b); }
+static inline v8 v8_zip_high(v8 a, v8 b) { return _mm256_unpackhi_epi32(a, b); }
+static inline v8 v8_low_halves(v8 a, v8 b) { return _mm256_permute2x128_si256(a, b, 0x20); }
+static inline v8 v8_high_halves(v8 a, v8 b) { return _mm256_permute2x128_si256(a, b, 0x31); }
+static inline v8 v8_swap_middle(v8 a) { return _mm256_permute4x64_epi64(a, 0xd8); }
+static inline v8 v8_permute(v8 a, v8 index) { return _mm256_permutevar8x32_epi32(a, index); }
+static inline v8 v8_set(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h) {
+    return _mm256_setr_epi32((int)a, (int)b, (int)c, (int)d, (int)e, (int)f, (int)g, (int)h);
+}
 
 static inline void v8_transpose(v8 r[8]) {
     v8 a[8], b[8];

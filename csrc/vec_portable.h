@@ -46,6 +46,20 @@ static inline v8 v8_load_pairs(const uint32_t *p, const uint32_t *q, const uint3
 static inline v8 v8_add(v8 a, v8 b) { V8_LANES(fp_add(a.w[i], b.w[i])); }
 static inline v8 v8_sub(v8 a, v8 b) { V8_LANES(fp_sub(a.w[i], b.w[i])); }
 static inline v8 v8_mul(v8 a, v8 b) { V8_LANES(fp_mul(a.w[i], b.w[i])); }
+/* (a, b) -> (a + b, a - b);  (a + b t, a - b t);  (a + b, (a - b) t) */
+static inline void v8_butterfly(v8 *a, v8 *b) {
+    v8 t = *a;
+    *a = v8_add(t, *b);
+    *b = v8_sub(t, *b);
+}
+static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8 t) {
+    *b = v8_mul(*b, t);
+    v8_butterfly(a, b);
+}
+static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8 t) {
+    v8_butterfly(a, b);
+    *b = v8_mul(*b, t);
+}
 /* Out of Montgomery form: canonical words. */
 static inline v8 v8_canonical(v8 a) { V8_LANES(fp_to_u32(a.w[i])); }
 
@@ -57,6 +71,22 @@ static inline v8 v8_rotr16(v8 a) { V8_LANES(a.w[i] >> 16 | a.w[i] << 16); }
 static inline v8 v8_rotr12(v8 a) { V8_LANES(a.w[i] >> 12 | a.w[i] << 20); }
 static inline v8 v8_rotr8(v8 a) { V8_LANES(a.w[i] >> 8 | a.w[i] << 24); }
 static inline v8 v8_rotr7(v8 a) { V8_LANES(a.w[i] >> 7 | a.w[i] << 25); }
+
+/* Shuffles; a half is four lanes. In each half: lanes 0, 2 (or 1, 3) of a, then of b. */
+static inline v8 v8_pick_even(v8 a, v8 b) { V8_LANES((i & 2 ? b : a).w[(i & 4) + 2 * (i & 1)]); }
+static inline v8 v8_pick_odd(v8 a, v8 b) { V8_LANES((i & 2 ? b : a).w[(i & 4) + 2 * (i & 1) + 1]); }
+/* In each half: lanes 0 and 1 (or 2 and 3) of a and b in turn. */
+static inline v8 v8_zip_low(v8 a, v8 b) { V8_LANES((i & 1 ? b : a).w[(i & 4) + (i >> 1 & 1)]); }
+static inline v8 v8_zip_high(v8 a, v8 b) { V8_LANES((i & 1 ? b : a).w[(i & 4) + (i >> 1 & 1) + 2]); }
+/* The low (or high) half of a, then that of b. */
+static inline v8 v8_low_halves(v8 a, v8 b) { V8_LANES((i & 4 ? b : a).w[i & 3]); }
+static inline v8 v8_high_halves(v8 a, v8 b) { V8_LANES((i & 4 ? b : a).w[(i & 3) + 4]); }
+/* Lanes 2, 3 exchanged with 4, 5. */
+static inline v8 v8_swap_middle(v8 a) { V8_LANES(a.w[(i & 1) | (i & 2) << 1 | (i & 4) >> 1]); }
+static inline v8 v8_permute(v8 a, v8 index) { V8_LANES(a.w[index.w[i]]); }
+static inline v8 v8_set(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h) {
+    return (v8){{a, b, c, d, e, f, g, h}};
+}
 
 /* r[i].w[j] <-> r[j].w[i] */
 static inline void v8_transpose(v8 r[8]) {
