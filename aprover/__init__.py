@@ -1,0 +1,77 @@
+"""An async proving engine: transparent STARK proofs that a computation was carried out correctly.
+
+    proof = await aprover.prove(aprover.Fibonacci(20))
+    statement = aprover.verify(proof)
+"""
+
+from __future__ import annotations
+
+from . import reference
+from ._version import __version__
+from .air import AirBuilder, Program, private, public
+from .air.check import check
+from .engine import (
+    Estimate,
+    estimate,
+    prove,
+    prove_batch,
+    prove_batch_sync,
+    prove_sync,
+    verify_batch,
+    verify_batch_sync,
+)
+from .errors import (
+    AproverError,
+    BatchError,
+    ConstraintError,
+    DeadlineExceeded,
+    EngineClosed,
+    EngineOverloaded,
+    ProgramError,
+    ProofFormatError,
+    ProveError,
+    SecurityError,
+    VerificationCode,
+    VerificationError,
+)
+from .programs import Fibonacci, Poseidon2Chain
+from .proof import Proof
+from .security import SecurityReport
+from .statement import Statement
+from .verifier import verify
+
+__all__ = [
+    "AirBuilder",
+    "AproverError",
+    "BatchError",
+    "ConstraintError",
+    "DeadlineExceeded",
+    "EngineClosed",
+    "EngineOverloaded",
+    "Estimate",
+    "Fibonacci",
+    "Poseidon2Chain",
+    "Program",
+    "ProgramError",
+    "Proof",
+    "ProofFormatError",
+    "ProveError",
+    "SecurityError",
+    "SecurityReport",
+    "Statement",
+    "VerificationCode",
+    "VerificationError",
+    "__version__",
+    "check",
+    "estimate",
+    "private",
+    "prove",
+    "prove_batch",
+    "prove_batch_sync",
+    "prove_sync",
+    "public",
+    "reference",
+    "verify",
+    "verify_batch",
+    "verify_batch_sync",
+]

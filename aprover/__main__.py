@@ -1,0 +1,7 @@
+"""``python -m aprover`` is the ``aprover`` command."""
+
+from __future__ import annotations
+
+from .cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""What makes and checks a proof: `stark`, the default, and `trace`, a commitment checked by doing the work again."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from ..errors import ProgramError
+from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
+from .stark import StarkBackend
+from .trace import TraceBackend
+
+__all__ = [
+    "Backend",
+    "Control",
+    "Cost",
+    "Prefer",
+    "ProvingCancelled",
+    "backend_named",
+    "check_prefer",
+    "check_security",
+    "field_names",
+]
+
+_BACKENDS: dict[str, Backend] = {"stark": StarkBackend(), "trace": TraceBackend()}
+
+MAX_SECURITY = 128
+"""The collision resistance of the hash."""
+
+
+def backend_named(name: str) -> Backend:
+    """The backend with this name.
+
+    Raises:
+        ProgramError: There is none.
+    """
+    backend = _BACKENDS.get(name) if isinstance(name, str) else None
+    if backend is None:
+        raise ProgramError(field="backend", value=name, allowed=" or ".join(map(repr, _BACKENDS)))
+    return backend
+
+
+def check_security(bits: object, field: str = "security") -> None:
+    """Raises ProgramError unless `bits` is an int from 1 to 128."""
+    if type(bits) is not int or not 1 <= bits <= MAX_SECURITY:
+        raise ProgramError(field=field, value=bits, allowed=f"an int from 1 to {MAX_SECURITY} (proven bits)")
+
+
+def check_prefer(prefer: object) -> None:
+    """Raises ProgramError unless `prefer` is ``"time"`` or ``"size"``."""
+    if prefer not in get_args(Prefer):
+        raise ProgramError(field="prefer", value=prefer, allowed=" or ".join(map(repr, get_args(Prefer))))

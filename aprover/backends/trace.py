@@ -1,0 +1,168 @@
+"""The `trace` backend: a commitment to the trace, checked by making the trace again (docs/protocol.md, section 12).
+
+It is not succinct: verifying costs as much as computing, and needs all inputs, private ones included. What it gives is
+a short tag, made in microseconds where a proof takes longer, that anyone with the inputs can check.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._native import ffi, lib
+from ..air import CompiledAir, Program, program_from_statement
+from ..air.check import check_trace
+from ..air.field import P
+from ..air.program import describe
+from ..errors import AproverError, ProgramError, ProveError, VerificationCode, VerificationError
+from ..proof import HEADER_BYTES, TRACE_BODY_BYTES, BackendName, Proof
+from ..statement import Statement
+from .base import Control, Cost, Prefer, field_names
+
+__all__ = ["TraceBackend", "commitment"]
+
+KEY = b"aprover v1 trace backend".ljust(32, b"\0")
+ALIGNMENT = 64
+# Making a value of the trace and hashing it, on the machine class that docs/architecture.md names.
+SECONDS_PER_BYTE = 0.8e-9
+SECONDS_PER_PROOF = 20e-6
+# Checking a user's own trace: for each program, and for each instruction on each row.
+SECONDS_PER_CHECK = 200e-6
+SECONDS_PER_CHECKED = 2e-9
+
+
+def _layout(statement: Statement, air: CompiledAir) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint32]]:
+    """One buffer that is hashed as it stands: (owner, what is hashed, the zeroed trace inside it, aligned)."""
+    data = statement.to_bytes()
+    head = len(data).to_bytes(8, "little") + data
+    head += air.columns.to_bytes(4, "little") + air.log_height.to_bytes(4, "little")
+    trace_bytes = 4 * air.columns * air.height
+    owner = np.zeros(len(head) + trace_bytes + ALIGNMENT, dtype=np.uint8)
+    start = len(head) + (-(owner.ctypes.data + len(head))) % ALIGNMENT
+    message = owner[start - len(head) : start + trace_bytes]
+    message[: len(head)] = np.frombuffer(head, dtype=np.uint8)
+    trace = message[len(head) :].view(np.uint32).reshape(air.columns, air.height).T
+    return owner, message, trace
+
+
+def _write_trace(program: Program, out: NDArray[np.uint32]) -> None:
+    generator = program.native_trace()
+    if generator is None:
+        try:
+            program.trace(out)
+        except AproverError:
+            raise
+        except Exception as error:
+            raise ProveError(f"{program.id}: trace() raised {type(error).__name__}") from error
+        if out.max() >= P:
+            raise ProgramError(f"{program.id}: trace() wrote a value that is not below {P}")
+        return
+    number, arguments = generator
+    rows, columns = out.shape
+    pointer = ffi.cast("uint32_t *", out.ctypes.data)
+    status = lib.aprover_generate(number, arguments, len(arguments), pointer, columns, rows.bit_length() - 1)
+    if status != lib.APROVER_OK:
+        raise ProveError(f"{program.id}: the trace generator {number} failed with status {status}")
+
+
+def commitment(program: Program, control: Control | None = None, *, check: bool) -> bytes:
+    """The 32 bytes of section 12.
+
+    Args:
+        check: Whether the trace has to satisfy the constraints.
+
+    Raises:
+        ConstraintError: It does not.
+        ProgramError, ProveError: Making the trace failed.
+    """
+    air = program.compiled()
+    statement = program.statement()
+    if control is not None:
+        control.check()
+        control.phase = "trace"
+    _owner, message, trace = _layout(statement, air)
+    _write_trace(program, trace)
+    if control is not None:
+        control.check()
+        control.phase = "prove"
+    if check:
+        check_trace(describe(program), air, trace, air.publics(statement))
+    out = ffi.new("uint8_t[32]")
+    lib.aprover_blake3_keyed(KEY, ffi.cast("uint8_t *", message.ctypes.data), message.nbytes, out)
+    return bytes(ffi.buffer(out))
+
+
+def _instance(statement: Statement, program: type[Program] | Program | None) -> Program:
+    """The program with all its inputs: as given, or built from the statement if nothing in it is private."""
+    if isinstance(program, Program):
+        return program
+    _, cls = program_from_statement(statement, program)
+    if field_names(cls, "private"):
+        raise VerificationError(
+            VerificationCode.PROGRAM,
+            f"{cls.id} has private inputs, so a trace commitment is checked with the whole program: program=...",
+        )
+    values = dict(statement.parameters)
+    values |= zip(field_names(cls, "public"), statement.public_inputs, strict=True)
+    try:
+        return cast(Program, cast(Any, cls)(**values))
+    except AproverError as error:
+        raise VerificationError(VerificationCode.PROGRAM, f"{cls.id} refuses the statement: {error}") from error
+
+
+class TraceBackend:
+    """See the module's docstring. Its security is that of the hash; `security` and `prefer` change nothing."""
+
+    name: BackendName = "trace"
+
+    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control) -> Proof:  # noqa: ARG002
+        """See `Backend.prove`. Time is linear in the trace.
+
+        A trace that Python wrote is checked against the constraints, which takes longer than the rest; one from a
+        generator in C is right by construction. A verifier checks both.
+        """
+        check = program.native_trace() is None
+        return Proof(self.name, program.statement(), commitment(program, control, check=check))
+
+    def verify(
+        self,
+        proof: Proof,
+        *,
+        program: type[Program] | Program | None,
+        min_security: int,  # noqa: ARG002 - at most 128, which the hash has
+    ) -> None:
+        """See `Backend.verify`. Takes as long as the computation itself.
+
+        Raises:
+            VerificationError: Code ``STATEMENT``: computing again gives another statement. Code ``TRACE_COMMITMENT``:
+                another trace. Code ``PROGRAM``: the program is unknown, or has private inputs that were not given.
+        """
+        instance = _instance(proof.statement, program)
+        try:
+            statement = instance.statement()
+            if statement != proof.statement:
+                raise VerificationError(VerificationCode.STATEMENT, f"computing again gives {statement!r}")
+            again = commitment(instance, check=True)
+        except VerificationError:
+            raise
+        except AproverError as error:
+            message = f"the trace cannot be made again: {error}"
+            raise VerificationError(VerificationCode.TRACE_COMMITMENT, message) from error
+        if again != proof.body:
+            raise VerificationError(VerificationCode.TRACE_COMMITMENT, "the trace that was made again is another one")
+
+    def cost(self, program: Program, *, security: int, prefer: Prefer) -> Cost:  # noqa: ARG002
+        """See `Backend.cost`. Does not count a user's own trace()."""
+        air = program.compiled()
+        trace_bytes = 4 * air.columns * air.height
+        duration = SECONDS_PER_PROOF + SECONDS_PER_BYTE * trace_bytes
+        if program.native_trace() is None:
+            duration += SECONDS_PER_CHECK + SECONDS_PER_CHECKED * air.cost * air.height
+        # The statement's outputs are not known without the work; their few bytes are left out.
+        return Cost(
+            duration=duration,
+            proof_bytes=HEADER_BYTES + TRACE_BODY_BYTES,
+            memory=trace_bytes,
+        )

@@ -1,0 +1,7 @@
+"""``python -m aprover.cli`` is the ``aprover`` command."""
+
+from __future__ import annotations
+
+from . import main
+
+main()
