@@ -10,10 +10,7 @@ const fp apr_inverse_roots[FP_TWO_ADICITY + 1] = {
     268435454,  1744830467, 1539779312, 49022963,  1742743498, 1578764032, 1271660684, 200119505,  856370688, 1799788549,
     226753234,  652624788,  139809339,  1553924165, 1518053571, 1015743714, 202317926,  458347340,  1509538834, 890368018,
     102680671,  1607507051, 649969772,  309494574, 86827752,   50270477,   560783876,  1578289385};
-
-static uint32_t table_log(uint32_t log_max) { return log_max < APR_TABLE_LOG ? log_max : APR_TABLE_LOG; }
-
-size_t apr_twiddles_bytes(uint32_t log_max) { return sizeof(uint32_t) * 2 * ((size_t)1 << table_log(log_max)); }
+size_t apr_twiddles_bytes(uint32_t log_max) { return sizeof(uint32_t) * 2 * ((size_t)1 << apr_table_log(log_max)); }
 
 /* Stage by stage: table[d + i] = root(2d)^i for i < d; a stage is every second word of the next. */
 static void fill(uint32_t *table, uint32_t log_size, const fp *roots) {
@@ -28,7 +25,7 @@ static void fill(uint32_t *table, uint32_t log_size, const fp *roots) {
 
 void apr_twiddles_init(apr_twiddles *twiddles, uint32_t log_max, void *memory) {
     uint32_t *words = memory;
-    uint32_t log_size = table_log(log_max);
+    uint32_t log_size = apr_table_log(log_max);
     fill(words, log_size, apr_roots);
     fill(words + ((size_t)1 << log_size), log_size, apr_inverse_roots);
     twiddles->words = words;

@@ -13,6 +13,8 @@ static inline void fxv_set(apr_fxv v, size_t i, fx a) {
 
 static int stopped(apr_poll poll, void *context) { return poll != NULL && poll(context) != 0; }
 
+#include "ntt_impl.h"
+
 static size_t from_canonical(uint32_t *x, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (x[i] >= FP_P) return i;
@@ -23,47 +25,6 @@ static size_t from_canonical(uint32_t *x, size_t n) {
 
 static void to_canonical(uint32_t *out, const uint32_t *x, size_t n) {
     for (size_t i = 0; i < n; i++) out[i] = fp_to_u32(x[i]);
-}
-
-static int interpolate(const apr_twiddles *tw, uint32_t *x, uint32_t log_n, apr_poll poll, void *context) {
-    (void)tw;
-    size_t n = (size_t)1 << log_n;
-    for (uint32_t s = log_n; s > 0; s--) {
-        size_t d = (size_t)1 << (s - 1);
-        if (stopped(poll, context)) return 1;
-        for (size_t b = 0; b < n; b += 2 * d) {
-            fp w = FP_ONE;
-            for (size_t i = b; i < b + d; i++, w = fp_mul(w, apr_inverse_roots[s])) {
-                fp t = fp_sub(x[i], x[i + d]);
-                x[i] = fp_add(x[i], x[i + d]);
-                x[i + d] = fp_mul(t, w);
-            }
-        }
-    }
-    fp inverse = fp_inv(fp_from_u32((uint32_t)n));
-    for (size_t i = 0; i < n; i++) x[i] = fp_mul(x[i], inverse);
-    return 0;
-}
-
-static int evaluate(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift,
-                    apr_poll poll, void *context) {
-    (void)tw;
-    size_t n = (size_t)1 << log_n;
-    for (size_t i = 0; i < n; i++) out[i] = coefficients[i];
-    for (uint32_t s = 1; s <= log_n; s++) {
-        size_t d = (size_t)1 << (s - 1);
-        fp stage = fp_pow(shift, n / (2 * d));
-        if (stopped(poll, context)) return 1;
-        for (size_t b = 0; b < n; b += 2 * d) {
-            fp w = stage;
-            for (size_t i = b; i < b + d; i++, w = fp_mul(w, apr_roots[s])) {
-                fp t = fp_mul(out[i + d], w);
-                out[i + d] = fp_sub(out[i], t);
-                out[i] = fp_add(out[i], t);
-            }
-        }
-    }
-    return 0;
 }
 
 static void scale_powers(uint32_t *x, uint32_t log_n, fp s) {
