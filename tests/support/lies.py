@@ -7,6 +7,7 @@ falsehood that is covered meets the code of its last cover).
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 from collections.abc import Sequence
 
@@ -265,6 +266,16 @@ class AlteredFinal(Lie):
 
 
 @dataclasses.dataclass(frozen=True)
+class LongFinal(Lie):
+    """The final polynomial has one coefficient more, made to fit a column of degree k + 1. Any code: what follows is
+    read at the wrong place."""
+
+    def final(self, run: Run, attempt: int, word: Array, final: Array) -> Array:
+        points = tp.layer_points(run, len(run.layers) - 1)
+        return tf.lagrange(points[: len(final) + 1], word[: len(final) + 1])
+
+
+@dataclasses.dataclass(frozen=True)
 class FinalThroughOneQuery(Lie):
     """The final polynomial is false but agrees with the last layer at `k_t - 1` positions, ground until the first (or
     the last) query is one of them. FRI_FINAL."""
@@ -315,6 +326,24 @@ class ChangedLeaf(Lie):
         words = np.frombuffer(changed[self.leaf], dtype="<u4")
         words[self.word] = (int(words[self.word]) + 1) % P
         return [bytes(leaf) for leaf in changed]
+
+
+@dataclasses.dataclass(frozen=True)
+class AlteredWord(Lie):
+    """One word of every leaf is off by one before the leaves are hashed, and no other message knows of it.
+
+    DEEP, FRI_FOLD or FRI_FINAL: what is computed from the leaf differs from what comes later.
+    """
+
+    tree: str
+    word: int
+
+    def leaves(self, run: Run, tree: str, leaves: list[bytes]) -> list[bytes]:
+        if tree != self.tree:
+            return leaves
+        words = np.frombuffer(b"".join(leaves), dtype="<u4").reshape(len(leaves), -1).astype(np.uint64)
+        words[:, self.word] = (words[:, self.word] + 1) % P
+        return _split(words.astype("<u4").tobytes(), len(leaves[0]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -410,6 +439,16 @@ class Unabsorbed(Lie):
 
     def transcript(self) -> Transcript:
         return DeafTranscript(self.tag)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChosenNonce(Lie):
+    """The smallest valid nonce from `start` on. Not false: a verifier cannot know that it is not the smallest of all."""
+
+    start: int
+
+    def nonce(self, run: Run, nonce: int) -> int:
+        return next(i for i in itertools.count(self.start) if tp.nonce_is_valid(run, i))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,6 +82,22 @@ def mixer(
     return Instance(draft.encode(), [1, int(trace[-1, -1])], b"mixer", trace)
 
 
+def tribonacci(log_height: int, *glitches: Glitch) -> Instance:
+    """One column, each value the sum of the three before: a constraint that reads three rows ahead and exempts three."""
+    k = 1 << log_height
+    draft = Draft(1, log_height, publics=4)
+    total = draft.add(draft.add(draft.read(0), draft.read(0, 1)), draft.read(0, 2))
+    draft.check(draft.sub(draft.read(0, 3), total))
+    for i, row in enumerate((0, 1, 2, k - 1)):
+        draft.boundary(0, row, draft.public(i))
+    values: list[int] = []
+    for at in range(k):
+        values.append(sum(values[-3:]) % P if at > 2 else at)
+        values[at] += sum(glitch.amount for glitch in glitches if glitch.row == at)
+    trace = np.array(values, dtype=np.uint64).reshape(k, 1) % np.uint64(P)
+    return Instance(draft.encode(), [int(trace[row, 0]) for row in (0, 1, 2, k - 1)], b"tribonacci", trace)
+
+
 def twins(log_height: int, filler: int = 0) -> Instance:
     """Two columns that each double from row to row and start and end with public values; `filler` free columns make it wide."""
     k = 1 << log_height
