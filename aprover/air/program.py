@@ -115,6 +115,8 @@ class Program:
         super().__init_subclass__(**kwargs)
         if "id" not in cls.__dict__:
             cls.id = f"{cls.__module__}:{cls.__qualname__}"
+        if not {"air", "trace"}.isdisjoint(cls.__dict__) and "native_trace" not in cls.__dict__:
+            cls.native_trace = Program.native_trace  # type: ignore[method-assign] # an inherited one makes another trace
         for name in inspect.get_annotations(cls):
             if name != "id" and (hasattr(Program, name) or name.startswith("_")):
                 raise ProgramError(f"{cls.__qualname__}: the field name {name!r} is not allowed; Program uses it")
