@@ -120,7 +120,7 @@ class Proof:
         return b"".join((head, statement, self.body))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Proof:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Proof:
         """Reads the envelope and the statement; the backend's part is read by `aprover.verify`.
 
         Time and memory are linear in ``len(data)``.

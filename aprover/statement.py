@@ -170,7 +170,7 @@ class Statement:
         return self._encoded
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Statement:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Statement:
         """The statement with exactly these bytes.
 
         Time and memory are linear in ``len(data)``.

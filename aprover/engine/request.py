@@ -6,8 +6,8 @@ import attrs
 
 from ..air import Program
 from ..air.check import check
-from ..backends import Control, Prefer, backend_named, check_prefer, check_security
-from ..errors import ProgramError
+from ..backends import Control, Prefer, ProvingCancelled, backend_named, check_prefer, check_security
+from ..errors import AproverError, ProgramError, ProveError
 from ..proof import BackendName, Proof
 
 __all__ = ["Request", "check_program", "check_settings"]
@@ -48,10 +48,16 @@ class Request:
 
     def __call__(self, control: Control) -> Proof:
         control.check()
-        if self.check:
-            control.phase = "trace"
-            check(self.program)
-            control.check()
-        return backend_named(self.backend).prove(
-            self.program, security=self.security, prefer=self.prefer, control=control
-        )
+        try:
+            if self.check:
+                control.phase = "trace"
+                check(self.program)
+                control.check()
+            return backend_named(self.backend).prove(
+                self.program, security=self.security, prefer=self.prefer, control=control
+            )
+        except (AproverError, ProvingCancelled):
+            raise
+        except Exception as error:
+            # A user's air(), trace() or public_outputs() may raise anything; so may a lack of memory.
+            raise ProveError(f"proving {type(self.program).__qualname__} raised {type(error).__name__}") from error
