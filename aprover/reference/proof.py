@@ -94,11 +94,10 @@ class Opening:
 
     def __init__(self, reader: Reader, tree: Tree, indices: Sequence[int]) -> None:
         self.tree = tree
-        size = len(indices) * tree.leaf_bytes
-        data = reader.take(size + DIGEST_BYTES * multiproof_length(indices, tree.levels))
-        values, width = canonical(data[:size]), tree.leaf_bytes // 4
+        values = canonical(reader.take(len(indices) * tree.leaf_bytes))
+        width = tree.leaf_bytes // 4
         self.leaves = {index: values[n * width : (n + 1) * width] for n, index in enumerate(indices)}
-        self.digests = _digests(data[size:])
+        self.digests = _digests(reader.take(DIGEST_BYTES * multiproof_length(indices, tree.levels)))
 
     def check(self, cap: bytes, code: str) -> None:
         leaves = {index: word_bytes(leaf) for index, leaf in self.leaves.items()}
