@@ -22,6 +22,13 @@
 #define VEC_NAME(name) name##_avx2
 
 typedef __m256i v8;
+/* vpmuludq multiplies the even lanes: a split vector has its odd lanes in a register of their own. */
+typedef struct {
+    v8 even, odd;
+} v8_split;
+typedef struct {
+    v8 even, odd;
+} v8_wide;
 
 static inline v8 v8_loadu(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 static inline void v8_storeu(uint32_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
@@ -50,33 +57,50 @@ static inline v8 v8_sub(v8 a, v8 b) {
 }
 /* Lanes 1, 3, 5, 7 in the place of 0, 2, 4, 6. */
 static inline v8 v8_odd(v8 a) { return _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(a))); }
-/* Montgomery reduction of eight products up to the last correction: (-p, p), negative ones wrapped round 2^32. The low
- * words of a product and of q*p are equal, so subtracting words gives the high part without a borrow. */
-static inline v8 v8_reduce_products(v8 even, v8 odd) {
+static inline v8_split v8_split_of(v8 a) { return (v8_split){a, v8_odd(a)}; }
+static inline v8_split v8_split_load(const uint32_t *p) { return (v8_split){v8_loadu(p), v8_loadu(p + 1)}; }
+static inline v8_split v8_split_set1(uint32_t x) { return (v8_split){v8_set1(x), v8_set1(x)}; }
+
+static inline v8_wide v8_wide_mul(v8_split a, v8_split b) {
+    return (v8_wide){_mm256_mul_epu32(a.even, b.even), _mm256_mul_epu32(a.odd, b.odd)};
+}
+static inline v8_wide v8_wide_add(v8_wide a, v8_wide b) {
+    return (v8_wide){_mm256_add_epi64(a.even, b.even), _mm256_add_epi64(a.odd, b.odd)};
+}
+/* The low words minus 0 are equal, so the minimum word by word is the minimum of the high words. */
+static inline v8_wide v8_wide_trim(v8_wide a) {
+    const v8 top = _mm256_set1_epi64x((long long)((uint64_t)FP_P << 32));
+    return (v8_wide){_mm256_min_epu32(a.even, _mm256_sub_epi32(a.even, top)),
+                     _mm256_min_epu32(a.odd, _mm256_sub_epi32(a.odd, top))};
+}
+/* Montgomery reduction up to the last correction: (-p, p), negative ones wrapped round 2^32. The low words of x and of
+ * q * p are equal, so subtracting words gives the high part without a borrow. */
+static inline v8 v8_wide_reduce_signed(v8_wide x) {
     const v8 p = v8_set1(FP_P), pinv = v8_set1(FP_PINV);
-    v8 even_m = _mm256_mul_epu32(_mm256_mul_epu32(even, pinv), p);
-    v8 odd_m = _mm256_mul_epu32(_mm256_mul_epu32(odd, pinv), p);
-    return _mm256_blend_epi32(v8_odd(_mm256_sub_epi32(even, even_m)), _mm256_sub_epi32(odd, odd_m), 0xaa);
+    v8 even = _mm256_mul_epu32(_mm256_mul_epu32(x.even, pinv), p);
+    v8 odd = _mm256_mul_epu32(_mm256_mul_epu32(x.odd, pinv), p);
+    return _mm256_blend_epi32(v8_odd(_mm256_sub_epi32(x.even, even)), _mm256_sub_epi32(x.odd, odd), 0xaa);
 }
-static inline v8 v8_mul_signed(v8 a, v8 b) {
-    return v8_reduce_products(_mm256_mul_epu32(a, b), _mm256_mul_epu32(v8_odd(a), v8_odd(b)));
-}
-static inline v8 v8_mul(v8 a, v8 b) {
-    v8 t = v8_mul_signed(a, b);
+static inline v8 v8_wide_reduce(v8_wide x) {
+    v8 t = v8_wide_reduce_signed(x);
     return _mm256_min_epu32(t, _mm256_add_epi32(t, v8_set1(FP_P)));
 }
+static inline v8 v8_mul(v8 a, v8 b) { return v8_wide_reduce(v8_wide_mul(v8_split_of(a), v8_split_of(b))); }
 static inline void v8_butterfly(v8 *a, v8 *b) {
     v8 t = *a;
     *a = v8_add(t, *b);
     *b = v8_sub(t, *b);
 }
-/* With c = b * t in (-p, p): a + c and a + c - sign(c) * p differ by p, one of them is reduced and the other has wrapped
- * round or is larger; the same for a - c. */
-static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8 t) {
-    v8 c = v8_mul_signed(*b, t), p = _mm256_sign_epi32(v8_set1(FP_P), c);
+/* With c in (-p, p): a + c and a + c - sign(c) * p differ by p, one of them is reduced and the other has wrapped round or
+ * is larger; the same for a - c. */
+static inline void v8_wide_butterfly(v8 *a, v8 *b, v8_wide x) {
+    v8 c = v8_wide_reduce_signed(x), p = _mm256_sign_epi32(v8_set1(FP_P), c);
     v8 sum = _mm256_add_epi32(*a, c), difference = _mm256_sub_epi32(*a, c);
     *a = _mm256_min_epu32(sum, _mm256_sub_epi32(sum, p));
     *b = _mm256_min_epu32(difference, _mm256_add_epi32(difference, p));
+}
+static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8 t) {
+    v8_wide_butterfly(a, b, v8_wide_mul(v8_split_of(*b), v8_split_of(t)));
 }
 /* a - b + p < 2p < 2^32, and 2p * p < p * 2^32, the range of the reduction. */
 static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8 t) {

@@ -16,6 +16,14 @@
 typedef struct {
     uint32_t w[8];
 } v8;
+/* A vector made ready for v8_wide_mul. */
+typedef struct {
+    v8 v;
+} v8_split;
+/* Eight 64-bit words: products, and sums of products. */
+typedef struct {
+    uint64_t w[8];
+} v8_wide;
 
 #define V8_LANES(expression)                              \
     do {                                                  \
@@ -46,6 +54,31 @@ static inline v8 v8_load_pairs(const uint32_t *p, const uint32_t *q, const uint3
 static inline v8 v8_add(v8 a, v8 b) { V8_LANES(fp_add(a.w[i], b.w[i])); }
 static inline v8 v8_sub(v8 a, v8 b) { V8_LANES(fp_sub(a.w[i], b.w[i])); }
 static inline v8 v8_mul(v8 a, v8 b) { V8_LANES(fp_mul(a.w[i], b.w[i])); }
+/* Reads a ninth word. */
+static inline v8_split v8_split_load(const uint32_t *p) { return (v8_split){v8_loadu(p)}; }
+static inline v8_split v8_split_of(v8 a) { return (v8_split){a}; }
+static inline v8_split v8_split_set1(uint32_t x) { return (v8_split){v8_set1(x)}; }
+static inline v8_wide v8_wide_mul(v8_split a, v8_split b) {
+    v8_wide r;
+    for (int i = 0; i < 8; i++) r.w[i] = (uint64_t)a.v.w[i] * b.v.w[i];
+    return r;
+}
+static inline v8_wide v8_wide_add(v8_wide a, v8_wide b) {
+    for (int i = 0; i < 8; i++) a.w[i] += b.w[i];
+    return a;
+}
+/* fp_trim and fp_reduce in every lane. */
+static inline v8_wide v8_wide_trim(v8_wide a) {
+    for (int i = 0; i < 8; i++) a.w[i] = fp_trim(a.w[i]);
+    return a;
+}
+static inline v8 v8_wide_reduce(v8_wide a) { V8_LANES(fp_reduce(a.w[i])); }
+/* (a + r, a - r), where r is x reduced */
+static inline void v8_wide_butterfly(v8 *a, v8 *b, v8_wide x) {
+    v8 r = v8_wide_reduce(x);
+    *b = v8_sub(*a, r);
+    *a = v8_add(*a, r);
+}
 /* (a, b) -> (a + b, a - b);  (a + b t, a - b t);  (a + b, (a - b) t) */
 static inline void v8_butterfly(v8 *a, v8 *b) {
     v8 t = *a;
