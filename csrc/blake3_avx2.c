@@ -4,10 +4,32 @@
 
 #include "vec_avx2.h"
 
+#include "blake3_internal.h"
+
+typedef v8 words;
+#define WORDS_LANES 8
+#define WORDS_SPILL(w) __asm__("" : "+m"(w))
+
+APR_INLINE words words_get(const v8 *p, int g) { return p[g]; }
+APR_INLINE void words_put(v8 *p, int g, words w) { p[g] = w; }
+APR_INLINE words words_set1(uint32_t x) { return v8_set1(x); }
+APR_INLINE words words_add(words a, words b) { return v8_add32(a, b); }
+APR_INLINE words words_xor(words a, words b) { return v8_xor(a, b); }
+APR_INLINE words words_rotr16(words a) { return v8_rotr16(a); }
+APR_INLINE words words_rotr12(words a) { return v8_rotr12(a); }
+APR_INLINE words words_rotr8(words a) { return v8_rotr8(a); }
+APR_INLINE words words_rotr7(words a) { return v8_rotr7(a); }
+/* In assembly, since compilers copy the message words to the stack instead of adding them from where they are. */
+APR_INLINE words words_add_at(words a, const v8 *p, int g) {
+    words sum;
+    __asm__("vpaddd %2, %1, %0" : "=x"(sum) : "x"(a), "m"(p[g]));
+    return sum;
+}
+
 #include "blake3_impl.h"
 
-/* One compression with a row of the state in each register; the diagonal half of a round is the column half on rows
- * rotated against each other. */
+/* One compression with a row of the state in each register. In the diagonal half of a round the rows stand rotated
+ * against each other: the second, which is ready last, stays in place and the others move. */
 typedef __m128i v4;
 
 static inline v4 rotr16(v4 a) {
@@ -31,28 +53,51 @@ static inline v4 rotr7(v4 a) { return _mm_or_si128(_mm_srli_epi32(a, 7), _mm_sll
         b = rotr7(_mm_xor_si128(b, c));                  \
     } while (0)
 
-#define WORDS(i, j, k, l) _mm_set_epi32((int)m[l], (int)m[k], (int)m[j], (int)m[i])
+/* Lanes i, j of p and k, l of q. */
+#define PICK(p, i, j, q, k, l) \
+    _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(p), _mm_castsi128_ps(q), (i) | (j) << 2 | (k) << 4 | (l) << 6))
+#define ORDER(p, i, j, k, l) _mm_shuffle_epi32(p, (i) | (j) << 2 | (k) << 4 | (l) << 6)
 
-#define ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
-    do {                                                                            \
-        QUARTERS(WORDS(s0, s2, s4, s6), WORDS(s1, s3, s5, s7));                     \
-        b = _mm_shuffle_epi32(b, 0x39);                                             \
-        c = _mm_shuffle_epi32(c, 0x4e);                                             \
-        d = _mm_shuffle_epi32(d, 0x93);                                             \
-        QUARTERS(WORDS(s8, s10, s12, s14), WORDS(s9, s11, s13, s15));               \
-        b = _mm_shuffle_epi32(b, 0x93);                                             \
-        c = _mm_shuffle_epi32(c, 0x4e);                                             \
-        d = _mm_shuffle_epi32(d, 0x39);                                             \
+/* The words of a round in the order of its schedule s: x = s0 s2 s4 s6, y = s1 s3 s5 s7 for the columns, z = s14 s8 s10 s12,
+ * w = s15 s9 s11 s13 for the diagonals. The next round's schedule is s2 s6 s3 s10 s7 s0 s4 s13 s1 s11 s12 s5 s9 s14 s15 s8. */
+#define NEXT_WORDS                                                         \
+    do {                                                                   \
+        v4 x_ = ORDER(PICK(x, 1, 2, y, 1, 3), 0, 2, 3, 1);                 \
+        v4 y_ = ORDER(PICK(x, 3, 0, _mm_blend_epi32(z, w, 8), 2, 3), 0, 2, 1, 3); \
+        v4 z_ = PICK(_mm_unpacklo_epi32(w, y), 0, 1, PICK(z, 3, 3, w, 1, 1), 0, 2); \
+        v4 w_ = ORDER(PICK(z, 1, 0, _mm_unpackhi_epi32(w, y), 0, 1), 0, 2, 3, 1); \
+        x = x_;                                                            \
+        y = y_;                                                            \
+        z = z_;                                                            \
+        w = w_;                                                            \
+    } while (0)
+
+#define ROUND_ROWS                  \
+    do {                            \
+        QUARTERS(x, y);             \
+        a = ORDER(a, 3, 0, 1, 2);   \
+        c = ORDER(c, 1, 2, 3, 0);   \
+        d = ORDER(d, 2, 3, 0, 1);   \
+        QUARTERS(z, w);             \
+        a = ORDER(a, 1, 2, 3, 0);   \
+        c = ORDER(c, 3, 0, 1, 2);   \
+        d = ORDER(d, 2, 3, 0, 1);   \
     } while (0)
 
 void apr_blake3_compress_avx2(const uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter,
                               uint32_t flags, uint32_t out[16]) {
-    uint32_t m[16];
-    memcpy(m, block, 64);
-    const v4 cv0 = _mm_loadu_si128((const v4 *)(const void *)cv), cv1 = _mm_loadu_si128((const v4 *)(const void *)(cv + 4));
+    const v4 *in = (const v4 *)(const void *)block, *row = (const v4 *)(const void *)cv;
+    const v4 m0 = _mm_loadu_si128(in), m1 = _mm_loadu_si128(in + 1), m2 = _mm_loadu_si128(in + 2), m3 = _mm_loadu_si128(in + 3);
+    const v4 cv0 = _mm_loadu_si128(row), cv1 = _mm_loadu_si128(row + 1);
     v4 a = cv0, b = cv1, c = _mm_set_epi32((int)APR_B3_IV3, (int)APR_B3_IV2, (int)APR_B3_IV1, (int)APR_B3_IV0),
        d = _mm_set_epi32((int)flags, (int)length, (int)(counter >> 32), (int)counter);
-    APR_B3_SCHEDULE(ROUND);
+    v4 x = PICK(m0, 0, 2, m1, 0, 2), y = PICK(m0, 1, 3, m1, 1, 3), z = ORDER(PICK(m2, 0, 2, m3, 0, 2), 3, 0, 1, 2),
+       w = ORDER(PICK(m2, 1, 3, m3, 1, 3), 3, 0, 1, 2);
+    ROUND_ROWS;
+    for (int round = 1; round < 7; round++) {
+        NEXT_WORDS;
+        ROUND_ROWS;
+    }
     v4 *o = (v4 *)(void *)out;
     _mm_storeu_si128(o, _mm_xor_si128(a, c));
     _mm_storeu_si128(o + 1, _mm_xor_si128(b, d));

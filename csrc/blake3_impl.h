@@ -1,45 +1,73 @@
-/* Eight BLAKE3 messages of one length in eight lanes. Compiled once for each instruction set: include vec_*.h first. */
+/* Eight BLAKE3 messages of one length in eight lanes. Compiled once for each instruction set by a file that first
+ * includes a vec_*.h and says how the lanes are computed:
+ *   words                     as many lanes as one register holds; 8 / WORDS_LANES of them make a v8
+ *   words_get(p, g), words_put(p, g, w)   group g of the lanes of *p
+ *   words_set1, words_add, words_xor, words_rotr16, words_rotr12, words_rotr8, words_rotr7
+ *   words_add_at(a, p, g)     a + words_get(p, g), without holding the latter in a register
+ *   WORDS_SPILL(w)            w goes to memory here, where the compiler cannot choose well
+ */
 #ifndef APROVER_BLAKE3_IMPL_H
 #define APROVER_BLAKE3_IMPL_H
 
 #include "blake3_internal.h"
 
-#define APR_INLINE static inline __attribute__((always_inline))
-
-#define G8(a, b, c, d, x, y)                            \
-    do {                                                \
-        v[a] = v8_add32(v8_add32(v[a], m[x]), v[b]);    \
-        v[d] = v8_rotr16(v8_xor(v[d], v[a]));           \
-        v[c] = v8_add32(v[c], v[d]);                    \
-        v[b] = v8_rotr12(v8_xor(v[b], v[c]));           \
-        v[a] = v8_add32(v8_add32(v[a], m[y]), v[b]);    \
-        v[d] = v8_rotr8(v8_xor(v[d], v[a]));            \
-        v[c] = v8_add32(v[c], v[d]);                    \
-        v[b] = v8_rotr7(v8_xor(v[b], v[c]));            \
+/* Half of four quarter-rounds at once, step by step, so that four independent chains fill the pipes. The state alone
+ * would take all sixteen registers of AVX2: its third row, of which the least is asked, lives in memory. (Variables of
+ * their own, v0 .. v15: an array would go to memory as a whole.) */
+#define MIX1(i, x) v##i = words_add_at(v##i, &m[x], g)
+#define MIX2(i, b) v##i = words_add(v##i, v##b)
+#define MIX3(i, d, rotr) v##d = rotr(words_xor(v##d, v##i))
+#define MIX4(b, c, d)                         \
+    do {                                      \
+        words sum_ = words_add(v##c, v##d);   \
+        v##c = sum_;                          \
+        WORDS_SPILL(v##c);                    \
+        v##b = words_xor(v##b, sum_);         \
     } while (0)
-#define ROUND8(...) APR_B3_ROUND(G8, __VA_ARGS__)
+#define MIX5(b, rotr) v##b = rotr(v##b)
+#define MIX(b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, x0, x1, x2, x3, rotr_d, rotr_b) \
+    MIX1(0, x0); MIX1(1, x1); MIX1(2, x2); MIX1(3, x3);                                     \
+    MIX2(0, b0); MIX2(1, b1); MIX2(2, b2); MIX2(3, b3);                                     \
+    MIX3(0, d0, rotr_d); MIX3(1, d1, rotr_d); MIX3(2, d2, rotr_d); MIX3(3, d3, rotr_d);     \
+    MIX4(b0, c0, d0); MIX4(b1, c1, d1); MIX4(b2, c2, d2); MIX4(b3, c3, d3);                 \
+    MIX5(b0, rotr_b); MIX5(b1, rotr_b); MIX5(b2, rotr_b); MIX5(b3, rotr_b)
+#define COLUMNS 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define DIAGONALS 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14
+#define MIX_(...) MIX(__VA_ARGS__)
+#define ROUND8(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
+    do {                                                                            \
+        MIX_(COLUMNS, s0, s2, s4, s6, words_rotr16, words_rotr12);                  \
+        MIX_(COLUMNS, s1, s3, s5, s7, words_rotr8, words_rotr7);                    \
+        MIX_(DIAGONALS, s8, s10, s12, s14, words_rotr16, words_rotr12);             \
+        MIX_(DIAGONALS, s9, s11, s13, s15, words_rotr8, words_rotr7);               \
+    } while (0)
 
-APR_INLINE void rounds8(v8 v[16], const v8 m[16]) { APR_B3_SCHEDULE(ROUND8); }
-
-APR_INLINE void initial_state8(v8 v[16], const v8 cv[8], v8 counter_low, uint32_t counter_high, uint32_t length,
-                               uint32_t flags) {
-    for (int i = 0; i < 8; i++) v[i] = cv[i];
-    v[8] = v8_set1(APR_B3_IV0);
-    v[9] = v8_set1(APR_B3_IV1);
-    v[10] = v8_set1(APR_B3_IV2);
-    v[11] = v8_set1(APR_B3_IV3);
-    v[12] = counter_low;
-    v[13] = v8_set1(counter_high);
-    v[14] = v8_set1(length);
-    v[15] = v8_set1(flags);
+/* The chaining values that group g of the lanes gets. */
+APR_INLINE void compress_group(words out[8], int g, const v8 cv[8], const v8 m[16], const v8 *counter_low,
+                               uint32_t counter_high, uint32_t length, uint32_t flags) {
+    words v0 = words_get(&cv[0], g), v1 = words_get(&cv[1], g), v2 = words_get(&cv[2], g), v3 = words_get(&cv[3], g),
+          v4 = words_get(&cv[4], g), v5 = words_get(&cv[5], g), v6 = words_get(&cv[6], g), v7 = words_get(&cv[7], g),
+          v8 = words_set1(APR_B3_IV0), v9 = words_set1(APR_B3_IV1), v10 = words_set1(APR_B3_IV2),
+          v11 = words_set1(APR_B3_IV3), v12 = words_get(counter_low, g), v13 = words_set1(counter_high),
+          v14 = words_set1(length), v15 = words_set1(flags);
+    APR_B3_SCHEDULE(ROUND8);
+    out[0] = words_xor(v0, v8);
+    out[1] = words_xor(v1, v9);
+    out[2] = words_xor(v2, v10);
+    out[3] = words_xor(v3, v11);
+    out[4] = words_xor(v4, v12);
+    out[5] = words_xor(v5, v13);
+    out[6] = words_xor(v6, v14);
+    out[7] = words_xor(v7, v15);
 }
 
 static __attribute__((noinline)) void compress8(v8 cv[8], const v8 m[16], v8 counter_low, uint32_t counter_high,
                                                 uint32_t length, uint32_t flags) {
-    v8 v[16];
-    initial_state8(v, cv, counter_low, counter_high, length, flags);
-    rounds8(v, m);
-    for (int i = 0; i < 8; i++) cv[i] = v8_xor(v[i], v[i + 8]);
+    for (int g = 0; g < 8 / WORDS_LANES; g++) {
+        words out[8];
+        compress_group(out, g, cv, m, &counter_low, counter_high, length, flags);
+        for (int i = 0; i < 8; i++) words_put(&cv[i], g, out[i]);
+    }
 }
 
 /* left becomes the chaining values of the parents of left and right. */
@@ -77,9 +105,9 @@ APR_INLINE void chunk8(const v8 key[8], load_block8 *load, const void *source, s
 APR_INLINE void hash8(const uint8_t key_bytes[32], load_block8 *load, const void *source, size_t length, size_t count,
                       uint8_t *out) {
     v8 key[8], cv[8];
-    uint32_t words[8];
-    memcpy(words, key_bytes, 32);
-    for (int i = 0; i < 8; i++) key[i] = v8_set1(words[i]);
+    uint32_t key_words[8];
+    memcpy(key_words, key_bytes, 32);
+    for (int i = 0; i < 8; i++) key[i] = v8_set1(key_words[i]);
     if (length <= APR_BLAKE3_CHUNK) {
         chunk8(key, load, source, 0, length, v8_set1(0), 0, APR_B3_ROOT, cv);
     } else {
@@ -263,25 +291,27 @@ static void VEC_NAME(hash_rows)(const apr_matrix *matrix, size_t first, size_t c
 
 static uint64_t VEC_NAME(grind)(const uint8_t key[32], uint32_t bits, uint64_t first, uint64_t count) {
     const uint32_t mask = bits >= 32 ? 0xffffffffu : ((uint32_t)1 << bits) - 1;
-    v8 cv[8];
-    uint32_t words[8];
-    memcpy(words, key, 32);
-    for (int i = 0; i < 8; i++) cv[i] = v8_set1(words[i]);
+    v8 cv[8], m[16], digest, zero = v8_set1(0);
+    uint32_t words_out[8];
+    memcpy(words_out, key, 32);
+    for (int i = 0; i < 8; i++) cv[i] = v8_set1(words_out[i]);
+    for (int i = 2; i < 16; i++) m[i] = v8_set1(0);
     for (uint64_t done = 0; done < count; done += 8) {
         uint32_t low[8], high[8];
         for (uint64_t i = 0; i < 8; i++) {
             low[i] = (uint32_t)(first + done + i);
             high[i] = (uint32_t)((first + done + i) >> 32);
         }
-        v8 v[16], m[16];
         m[0] = v8_loadu(low);
         m[1] = v8_loadu(high);
-        for (int i = 2; i < 16; i++) m[i] = v8_set1(0);
-        initial_state8(v, cv, v8_set1(0), 0, 8, APR_B3_KEYED | APR_B3_CHUNK_START | APR_B3_CHUNK_END | APR_B3_ROOT);
-        rounds8(v, m);
-        v8_storeu(words, v8_xor(v[0], v[8]));
+        for (int g = 0; g < 8 / WORDS_LANES; g++) {
+            words out[8];
+            compress_group(out, g, cv, m, &zero, 0, 8, APR_B3_KEYED | APR_B3_CHUNK_START | APR_B3_CHUNK_END | APR_B3_ROOT);
+            words_put(&digest, g, out[0]);
+        }
+        v8_storeu(words_out, digest);
         for (uint64_t i = 0; i < 8 && done + i < count; i++)
-            if ((words[i] & mask) == 0) return first + done + i;
+            if ((words_out[i] & mask) == 0) return first + done + i;
     }
     return first + count;
 }

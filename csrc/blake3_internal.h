@@ -11,6 +11,8 @@
 #error "words are read and written in place: only little-endian machines are supported"
 #endif
 
+#define APR_INLINE static inline __attribute__((always_inline))
+
 /* Domain flags, table 3. */
 enum {
     APR_B3_CHUNK_START = 1,

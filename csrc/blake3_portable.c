@@ -1,5 +1,27 @@
 #include "vec_portable.h"
 
+#include "blake3_internal.h"
+
+/* Four lanes at a time in the compiler's own vectors: SSE2, NEON or plain words, whatever the machine's base has. */
+typedef uint32_t words __attribute__((vector_size(16)));
+#define WORDS_LANES 4
+#define WORDS_SPILL(w) (void)(w)
+
+APR_INLINE words words_get(const v8 *p, int g) {
+    words w;
+    memcpy(&w, p->w + 4 * g, sizeof w);
+    return w;
+}
+APR_INLINE void words_put(v8 *p, int g, words w) { memcpy(p->w + 4 * g, &w, sizeof w); }
+APR_INLINE words words_set1(uint32_t x) { return (words){x, x, x, x}; }
+APR_INLINE words words_add(words a, words b) { return a + b; }
+APR_INLINE words words_add_at(words a, const v8 *p, int g) { return a + words_get(p, g); }
+APR_INLINE words words_xor(words a, words b) { return a ^ b; }
+APR_INLINE words words_rotr16(words a) { return a >> 16 | a << 16; }
+APR_INLINE words words_rotr12(words a) { return a >> 12 | a << 20; }
+APR_INLINE words words_rotr8(words a) { return a >> 8 | a << 24; }
+APR_INLINE words words_rotr7(words a) { return a >> 7 | a << 25; }
+
 #include "blake3_impl.h"
 
 #define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
