@@ -45,7 +45,8 @@ endif
 $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*.h)
 	@echo "building the extension"
 	@mkdir -p build
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(PY) -m pip install --disable-pip-version-check --no-build-isolation --no-deps --editable . \
+		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
 .PHONY: help venv build demo test lint pytest bench clean

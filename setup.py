@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
@@ -16,6 +17,11 @@ class BuildExt(build_ext):  # type: ignore[misc, unused-ignore]
     def run(self) -> None:
         require_compiler()
         super().run()
+
+    def copy_file(self, infile: str, outfile: str, *args: Any, **settings: Any) -> Any:
+        # A new file, not new bytes in the old one, which a running process may have mapped.
+        Path(outfile).unlink(missing_ok=True)
+        return super().copy_file(infile, outfile, *args, **settings)
 
 
 setup(cffi_modules=["build_ffi.py:ffibuilder"], cmdclass={"build_ext": BuildExt})

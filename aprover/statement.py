@@ -191,6 +191,10 @@ class Statement:
 
     def __repr__(self) -> str:
         # By hand, because Python refuses to print very large integers, which a hostile proof may hold.
-        named = ", ".join(f"{name}={shown(value)}" for name, value in self.parameters)
+        pairs = [
+            f"{name if name.isidentifier() else shown(name)}={shown(value)}" for name, value in self.parameters[:20]
+        ]
+        named = ", ".join(pairs) + (", ..." if len(self.parameters) > 20 else "")
         inputs, outputs = shown(self.public_inputs), shown(self.public_outputs)
-        return f"Statement({self.program!r}, parameters=({named}), public_inputs={inputs}, public_outputs={outputs})"
+        head = f"Statement({shown(self.program)}, parameters=({named})"
+        return f"{head}, public_inputs={inputs}, public_outputs={outputs})"

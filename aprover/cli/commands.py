@@ -169,9 +169,7 @@ def _read(file: Path) -> bytes:
 
 
 def _statement_line(statement: aprover.Statement) -> str:
-    parameters = ", ".join(f"{name}={shown(value)}" for name, value in statement.parameters)
-    inputs, outputs = shown(statement.public_inputs), shown(statement.public_outputs)
-    return f"{shown(statement.program)}, parameters ({parameters}), public inputs {inputs}, public outputs {outputs}"
+    return repr(statement).removeprefix("Statement(").removesuffix(")")
 
 
 def _security_line(facts: SecurityReport | None) -> str:

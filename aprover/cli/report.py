@@ -13,10 +13,12 @@ import attrs
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from aprover import ProgramError, Proof, ProveError, SecurityError, SecurityReport, Statement, VerificationError
 from aprover.errors import AproverError
+
+DELAY_SECONDS = 0.5
+"""Work that is done sooner shows no progress bar."""
 
 REJECTED, USAGE, FILE, FAILED, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -116,27 +118,29 @@ def proof_as_json(proof: Proof, report: SecurityReport | None) -> dict[str, Any]
 
 def print_facts(facts: list[tuple[str, str]]) -> None:
     """Two columns, names and values, on standard output."""
-    table = Table.grid(padding=(0, 2))
+    # Not with rich, which would cut long values and read a hostile statement as markup.
+    width = max(len(name) for name, _ in facts)
     for name, value in facts:
-        table.add_row(name, value)
-    # markup off: a statement may hold anything.
-    Console(markup=False, highlight=False, soft_wrap=True, emoji=False).print(table)
+        print(f"{name:<{width}}  {value}")
 
 
 class Progressing:
     """A progress bar on standard error, for work that takes longer than half a second."""
 
-    DELAY = 0.5
-
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, terminal: bool | None = None) -> None:
         self._begun = time.monotonic()
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, force_terminal=terminal)
         self._quiet = quiet or not self._console.is_terminal
         self._bar: Progress | None = None
 
+    @property
+    def shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
     def __call__(self, phase: str, fraction: float) -> None:
         """The `progress` callback of `aprover.prove`."""
-        if self._quiet or time.monotonic() - self._begun < self.DELAY:
+        if self._quiet or time.monotonic() - self._begun < DELAY_SECONDS:
             return
         if self._bar is None:
             self._bar = Progress(
