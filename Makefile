@@ -55,7 +55,7 @@ help:
 	@echo "make test      lint, types, import rules, C tests, Python tests"
 	@echo "make lint | ctest | pytest            parts of it"
 	@echo "make build     the virtual environment and the C extension, in place"
-	@echo "make bench     speed and memory on one core"
+	@echo "make bench     speed and memory on one core;  make cbench: the C kernels alone"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind"
 	@echo "make clean     remove what was built (not $(VENV))"
 
@@ -82,19 +82,20 @@ clean:
 	rm -rf build dist *.egg-info aprover/_native.c aprover/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 		.import_linter_cache
 
-# ---- the C tests: each tests/c/*.c is a program, linked with all of csrc/*.c ----
+# ---- the C tests: each tests/c/test_*.c is a program, linked with all of csrc/*.c ----
 
 ifeq ($(origin CC),default)
 CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
 endif
 FLAVOUR := plain
 C_WARN := -Wall -Wextra -Werror
-C_FLAGS_plain := -O2 -g
+C_FLAGS_plain := -O3 -g
 C_FLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 C_FLAGS := -std=gnu11 $(C_WARN) -Icsrc $(C_FLAGS_$(FLAVOUR))
 C_DIR := build/c-$(notdir $(CC))-$(FLAVOUR)
 C_OBJECTS := $(patsubst csrc/%.c,$(C_DIR)/csrc/%.o,$(sort $(wildcard csrc/*.c)))
-C_TESTS := $(patsubst tests/c/%.c,$(C_DIR)/%,$(sort $(wildcard tests/c/*.c)))
+C_TESTS := $(patsubst tests/c/%.c,$(C_DIR)/%,$(sort $(wildcard tests/c/test_*.c)))
+C_BENCHES := $(patsubst tests/c/%.c,$(C_DIR)/%,$(sort $(wildcard tests/c/bench_*.c)))
 C_RUN :=
 
 $(C_DIR)/csrc/%.o: csrc/%.c
@@ -105,9 +106,15 @@ $(C_DIR)/%: tests/c/%.c $(C_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -MMD -MP -MF $@.d $< $(C_OBJECTS) -lm -o $@
 
--include $(C_OBJECTS:.o=.d) $(C_TESTS:=.d)
+-include $(C_OBJECTS:.o=.d) $(C_TESTS:=.d) $(C_BENCHES:=.d)
 
-.PHONY: ctest run-ctests build-ctests sanitize valgrind
+.PHONY: ctest run-ctests build-ctests sanitize valgrind cbench build-cbenches
+build-cbenches: $(C_BENCHES)
+
+cbench:
+	@$(MAKE) --no-print-directory -j$(JOBS) build-cbenches
+	@for b in $(C_BENCHES); do echo; echo "$$b"; $$b || exit 1; done
+
 build-ctests: $(C_TESTS)
 
 run-ctests:
