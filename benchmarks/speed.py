@@ -46,10 +46,15 @@ def median(call: Callable[[], Any], repeats: int) -> float:
     return statistics.median(times)
 
 
+def peak_mib() -> float:
+    """The most memory that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def measure(name: str) -> dict[str, float]:
     """One case, in this process, whose peak memory is then that of the case."""
     program, repeats = CASES[name]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mib()
     air, statement = program.compiled(), program.statement()
     parameters = choose(shape_of(air), 100)
     proof = backend_named("stark").prove(program, security=100, prefer="time", control=Control())
@@ -61,7 +66,7 @@ def measure(name: str) -> dict[str, float]:
         "verify_all": median(lambda: verify(proof), max(repeats, 20)),
         "bytes": len(proof),
         "bits": proof.security.proven_bits,
-        "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (2**20 if sys.platform == "darwin" else 1024),
+        "mib": peak_mib() - before,
     }
 
 
@@ -84,7 +89,8 @@ def main() -> None:
         if not options.json:
             times = f"{r['prove'] * 1e6:12,.0f}{r['verify'] * 1e6:11,.0f}{r['verify_all'] * 1e6:11,.0f}"
             print(f"{name:22}{r['rows']:9,}{times}{r['bytes']:9,}{r['bits']:7.1f}{r['mib']:7.0f}", flush=True)
-    print(json.dumps(results) if options.json else f"'verify' is the C call, 'all of it' is aprover.verify(). {TARGETS}")
+    note = f"'verify' is the C call, 'all of it' is aprover.verify(). {TARGETS}"
+    print(json.dumps(results) if options.json else note)
 
 
 if __name__ == "__main__":
