@@ -1,4 +1,4 @@
-/* Printed by `python -m aprover.programs.poseidon2`, which names the source. In Montgomery form. */
+/* What c_header() of aprover/programs/poseidon2.py gives; the source is named there. In Montgomery form. */
 #ifndef APROVER_POSEIDON2_CONSTANTS_H
 #define APROVER_POSEIDON2_CONSTANTS_H
 

@@ -66,6 +66,8 @@ class TestExpressions:
         assert x * -1 is -x
         assert x + (-x) is x * 0
         assert x - (-x) is x + x
+        assert minus + x**2 is x**2 - x
+        assert x**2 + minus is x**2 - x
         assert two**10 is x * 0 + 1024
 
     def test_numpy_integers_are_constants(self, x: Column) -> None:

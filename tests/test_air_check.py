@@ -100,6 +100,13 @@ class TestFailures:
         error = broken(Counter(32, ((30, 3), (7, 3), (8, 3))))
         assert (error.name, error.row) == ("step", 6)
 
+        class Wrong(Window):
+            def public_outputs(self) -> tuple[int, ...]:
+                return (0, 0)
+
+        error = broken(Wrong(5))  # of the last row of x and of row 4 of y
+        assert (error.name, error.row) == ("y at n", 4)
+
     def test_a_wrong_output(self) -> None:
         """A public output that the trace does not reach breaks its boundary, with both values."""
 

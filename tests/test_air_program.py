@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from aprover.air import AirBuilder, Program, compile_program, private, program_from_statement, public
+from aprover.air import AirBuilder, Params, Program, compile_program, private, program_from_statement, public
 from aprover.air.field import P
 from aprover.air.program import shipped
 from aprover.air.validators import field_elements, integer
@@ -246,6 +246,12 @@ class TestParams:
             _ = params.secret
         with pytest.raises(AttributeError, match="no parameter 'm'; there are: n, label, points"):
             _ = params.m
+
+    def test_equality(self) -> None:
+        """By program and by exact values, since they are the key of the cache."""
+        assert Params(Everything, {"n": 1}) == Params(Everything, {"n": 1})
+        assert Params(Everything, {"n": 1}) != Params(Everything, {"n": True})
+        assert Params(Everything, {"n": 1}) != Params(Fibonacci, {"n": 1})
 
 
 class TestStatement:

@@ -113,7 +113,7 @@ class TestConstants:
         assert internal == INTERNAL_CONSTANTS
 
     def test_c_has_the_same(self) -> None:
-        """csrc/poseidon2_constants.h is what `python -m aprover.programs.poseidon2` prints."""
+        """csrc/poseidon2_constants.h is what `c_header` gives."""
         assert (Path(__file__).parent.parent / "csrc" / "poseidon2_constants.h").read_text() == c_header()
 
     @given(states)

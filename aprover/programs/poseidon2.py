@@ -5,7 +5,7 @@ The parameters are the published ones. The round constants are what the Grain LF
 width and number of rounds; HorizenLabs' poseidon2 (``poseidon2_instance_babybear.rs``) and Plonky3's p3-baby-bear
 (``default_babybear_poseidon2_16``) list the same ones. The internal diagonal is Plonky3's.
 
-Run as a module, this prints csrc/poseidon2_constants.h.
+csrc/poseidon2_constants.h is what `c_header` gives; a test compares them.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def c_header() -> str:
         return ",\n".join(indent + ", ".join(words[i : i + 8]) for i in range(0, len(words), 8))
 
     external = ",\n".join(f"    {{\n{table(constants, '        ')}}}" for constants in EXTERNAL_CONSTANTS)
-    return f"""/* Printed by `python -m aprover.programs.poseidon2`, which names the source. In Montgomery form. */
+    return f"""/* What c_header() of aprover/programs/poseidon2.py gives; the source is named there. In Montgomery form. */
 #ifndef APROVER_POSEIDON2_CONSTANTS_H
 #define APROVER_POSEIDON2_CONSTANTS_H
 
@@ -165,7 +165,3 @@ static const fp poseidon2_diagonal[POSEIDON2_WIDTH] = {{
 
 #endif
 """
-
-
-if __name__ == "__main__":
-    print(c_header(), end="")
