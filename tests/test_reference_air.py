@@ -332,8 +332,7 @@ class TestQuotient:
         holds = all(trace[0][i + 2] == (trace[0][i] + 10 + i) * trace[0][i + 1] % P for i in range(0, 6, 2))
         assert is_polynomial(air, trace, publics, random.Random(5)) is holds
 
-    @pytest.mark.parametrize("degree", [1, 2, 5, 8])
-    @pytest.mark.parametrize("offset", [0, 3, 15])
+    @pytest.mark.parametrize(("degree", "offset"), [(1, 0), (1, 15), (2, 0), (2, 1), (3, 2), (5, 0), (8, 15)])
     def test_degree_bound(self, degree: int, offset: int) -> None:
         """Q of a constraint of any degree and exemption has degree < c*k."""
         air, rng = decode(power(degree, offset).to_bytes()), random.Random(6)

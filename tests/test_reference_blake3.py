@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import islice
 
 import blake3
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aprover.reference.blake3 import K_AIR, K_LEAF, K_NODE, K_TRANSCRIPT, keyed_hash, keyed_xof
+from aprover.reference.blake3 import K_AIR, K_LEAF, K_NODE, K_TRANSCRIPT, compress, keyed_hash, keyed_xof
 
 OFFICIAL_KEY = b"whats the Elvish word for friend"
 
@@ -70,6 +71,13 @@ class TestAgainstThePackage:
         expected = blake3.blake3(data, key=key).digest(length=200)
         assert b"".join(islice(keyed_xof(key, data), 4))[:200] == expected
         assert keyed_hash(key, data) == expected[:32]
+
+    @pytest.mark.parametrize("counter", [0, 1, 2**32 - 1, 2**32, 2**32 + 5, 2**40])
+    def test_far_blocks(self, counter: int) -> None:
+        """The counter of a compression has 64 bits."""
+        single_block = 1 | 2 | 8 | 16  # CHUNK_START, CHUNK_END, ROOT, KEYED_HASH
+        words = compress(struct.unpack("<8I", K_AIR), b"abc".ljust(64, b"\0"), counter, 3, single_block)
+        assert struct.pack("<16I", *words) == blake3.blake3(b"abc", key=K_AIR).digest(length=64, seek=64 * counter)
 
     @pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 127, 128, 129, 960, 961])
     def test_block_edges(self, length: int) -> None:

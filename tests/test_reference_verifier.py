@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import blake3
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,6 +124,11 @@ class TestStep1:
         honest = case("narrow 2^3")
         assert honest.code(honest.changed(index, bytes([value]))) == "PARAMETERS"
 
+    def test_no_blowup(self) -> None:
+        """A blowup of 1 is PARAMETERS whatever the rest."""
+        honest = case("narrow 2^3")
+        assert honest.code(b"\x00\x00\x00\x00\x01\x00\x00\x00" + honest.proof[8:]) == "PARAMETERS"
+
     @pytest.mark.parametrize(("name", "most"), [("narrow 2^3", 8), ("wide 2^3", 32), ("wide 2^10", 2048)])
     def test_queries(self, name: str, most: int) -> None:
         """No queries, or more than there are indices, is PARAMETERS; up to that the proof is merely another one."""
@@ -178,6 +182,7 @@ class TestSteps2To4:
             for at in (start, start + length - 4):
                 value = int.from_bytes(honest.proof[at : at + 4], "little")
                 assert honest.code(honest.changed(at, word_bytes([value + P]))) == "NON_CANONICAL"
+                assert honest.code(honest.changed(at, word_bytes([P]))) == "NON_CANONICAL"
 
     def test_front_to_back(self) -> None:
         """A missing byte hides a wrong value in its own part and in later ones, not in earlier ones."""
@@ -298,7 +303,7 @@ class TestSteps5To8:
             for at in range(start, start + leaves, width):  # the first value of each leaf
                 assert honest.code(honest.flipped(at)) == code
             assert honest.code(honest.flipped(start + leaves - 4)) == code
-            for at in range(start + leaves, start + leaves + digests, max(32, digests // 256 * 32)):
+            for at in range(start + leaves, start + leaves + digests, max(1, digests // 32 // 8) * 32):
                 assert honest.code(honest.flipped(at)) == code
             value = int.from_bytes(honest.proof[start : start + 4], "little")
             assert honest.code(honest.changed(start, word_bytes([value + P]))) == "NON_CANONICAL"
@@ -325,13 +330,16 @@ class TestSteps5To8:
 
 
 class FalseValues(Lie):
-    """Every value of one FRI layer is off by one, and all that follows is honest about that."""
+    """The values of one FRI layer, from a position on, are off by one; all that follows is honest about that."""
 
-    def __init__(self, t: int) -> None:
-        self.t = t
+    def __init__(self, t: int, first: int = 0) -> None:
+        self.t, self.first = t, first
 
     def layer(self, run: Run, t: int, values: Any) -> Any:  # noqa: ARG002
-        return (values + (t == self.t) * np.array([1, 0, 0, 0, 0], dtype=np.uint64)) % P
+        altered = values.copy()
+        if t == self.t:
+            altered[self.first :, 0] = (altered[self.first :, 0] + 1) % P
+        return altered
 
 
 class FalseFinal(Lie):
@@ -357,6 +365,20 @@ class TestSteps9To11:
     def test_false_first_fold(self) -> None:
         """Narrow: layer 1 is compared with the folds of D_0 as computed from the opened leaves."""
         assert lied("narrow 2^10", FalseValues(1)) == "FRI_FOLD"
+
+    @pytest.mark.parametrize(
+        ("name", "layer", "code"),
+        [
+            ("wide 2^3", 0, "DEEP"),
+            ("wide 2^10", 0, "DEEP"),
+            ("wide 2^10", 1, "FRI_FOLD"),
+            ("narrow 2^10", 1, "FRI_FOLD"),
+        ],
+    )
+    def test_each_query_is_checked(self, name: str, layer: int, code: str) -> None:
+        """The same if only the second half of the positions is false, so that the first query's values are true."""
+        half = 2 ** (case(name).shape.domains[layer].log_n_t - 1)
+        assert lied(name, FalseValues(layer, half)) == code
 
     @every_case
     @pytest.mark.parametrize("index", [0, -1])

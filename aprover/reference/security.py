@@ -54,6 +54,6 @@ def proven_bits(air: Air, parameters: ReferenceParameters) -> float:
         algebraic = log2(FIELD) - log2(max(errors))
         queries = _query_bits(agreeing, size, parameters.queries, parameters.grinding_bits)
         best = max(best, min(HASH_BITS, algebraic, queries))
-        if list_size > 1 and queries >= algebraic:
-            break  # as m grows, the algebraic rounds only lose bits
+        if queries >= algebraic:
+            break  # in what follows, the algebraic rounds only lose bits
     return best
