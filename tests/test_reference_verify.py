@@ -127,9 +127,9 @@ class TestSecurity:
         """The bits are judged last, from what was checked."""
         assert code(proof(Fibonacci(20), WEAK) + b"\0") is VerificationCode.TRAILING
 
-    @pytest.mark.parametrize("minimum", [0, 129, -1, True])
-    def test_minimum_out_of_range(self, minimum: int) -> None:
-        """A minimum outside of 1 to 128 is the caller's mistake."""
+    @pytest.mark.parametrize("minimum", [0, 129, -1, True, 100.0, "100"])
+    def test_minimum_out_of_range(self, minimum: Any) -> None:
+        """A minimum that is no int from 1 to 128 is the caller's mistake."""
         with pytest.raises(ProgramError, match="min_security"):
             reference.verify(proof(Fibonacci(20)), min_security=minimum)
 

@@ -54,7 +54,7 @@ def verify(
     proof: _Proof | bytes,
     statement: Statement | None = None,
     *,
-    min_security: float = 100,
+    min_security: int = 100,
     program: type[Program] | None = None,
 ) -> Statement:
     """Checks a STARK proof and returns the statement that it proves; the contract is that of `aprover.verify`.
@@ -72,8 +72,8 @@ def verify(
         VerificationError: The proof is rejected; `code` says by which check.
         ProgramError: `min_security` or `program` is not what it may be.
     """
-    if isinstance(min_security, bool) or not 1 <= min_security <= 128:
-        raise ProgramError(field="min_security", value=min_security, allowed="1 to 128 (proven bits)")
+    if type(min_security) is not int or not 1 <= min_security <= 128:
+        raise ProgramError(field="min_security", value=min_security, allowed="an int from 1 to 128 (proven bits)")
     if program is not None and not (isinstance(program, type) and issubclass(program, Program)):
         raise ProgramError(field="program", value=program, allowed="a Program class")
     claimed, body = _open_envelope(bytes(proof) if isinstance(proof, bytes | bytearray) else proof.to_bytes())
