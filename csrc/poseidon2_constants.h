@@ -1,4 +1,4 @@
-/* What c_header() of aprover/programs/poseidon2.py gives; the source is named there. In Montgomery form. */
+/* What c_header() of aprover/programs/poseidon2.py gives; that names the source. In Montgomery form. */
 #ifndef APROVER_POSEIDON2_CONSTANTS_H
 #define APROVER_POSEIDON2_CONSTANTS_H
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from aprover.air.check import check, check_trace, fill_trace
 from aprover.air.field import P
 from aprover.air.program import describe
 from aprover.errors import ConstraintError, ProgramError
-from aprover.programs import Poseidon2Chain
+from aprover.programs import Poseidon2Chain, poseidon2
 from aprover.programs.poseidon2 import (
     DIAGONAL,
     EXTERNAL_CONSTANTS,
     INTERNAL_CONSTANTS,
     WIDTH,
+    advance,
     c_header,
     external_layer,
     internal_layer,
@@ -142,6 +143,29 @@ class TestPermutation:
         """In Python and in C."""
         assert permute(state) == image
         assert c_permute(state) == image
+
+    @given(states, st.integers(0, 5))
+    @settings(max_examples=10)
+    def test_advance(self, state: list[int], count: int) -> None:
+        """So many permutations, in Python, and with a chain that was handed in."""
+        expected = state
+        for _ in range(count):
+            expected = permute(expected)
+        calls: list[int] = []
+
+        def chain(state: Sequence[int], count: int) -> list[int]:
+            calls.append(count)
+            result = list(state)
+            for _ in range(count):
+                result = c_permute(result)
+            return result
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(poseidon2, "_native_chain", None)
+            assert advance(state, count) == tuple(expected)
+            poseidon2.use_native(chain)
+            assert advance(state, count) == tuple(expected)
+        assert calls == [count]
 
     @given(states)
     @settings(max_examples=30)
