@@ -6,8 +6,7 @@ const uint8_t apr_key_air[32] = "aprover v1 air";
 const uint8_t apr_key_transcript[32] = "aprover v1 transcript";
 const uint8_t apr_key_trace[32] = "aprover v1 trace backend";
 
-static void compress(const uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter, uint32_t flags,
-                     uint32_t out[16]) {
+static void compress(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
 #if APR_HAVE_AVX2_BUILD
     if (apr_use_avx2(APR_PATH_AUTO)) {
         apr_blake3_compress_avx2(cv, block, length, counter, flags, out);
@@ -15,6 +14,16 @@ static void compress(const uint32_t cv[8], const uint8_t block[64], uint32_t len
     }
 #endif
     apr_blake3_compress_portable(cv, block, length, counter, flags, out);
+}
+
+static void expand(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
+#if APR_HAVE_AVX2_BUILD
+    if (apr_use_avx2(APR_PATH_AUTO)) {
+        apr_blake3_expand_avx2(cv, block, length, counter, flags, out);
+        return;
+    }
+#endif
+    apr_blake3_expand_portable(cv, block, length, counter, flags, out);
 }
 
 static void chunks8(const uint32_t key[8], const uint8_t *data, uint64_t first_chunk, uint32_t cvs[8][8]) {
@@ -35,19 +44,12 @@ const apr_hash_kernels *apr_hash_kernels_for(enum apr_path path) {
     return &apr_hash_kernels_portable;
 }
 
-static void compress_in_place(uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter, uint32_t flags) {
-    uint32_t out[16];
-    compress(cv, block, length, counter, flags, out);
-    memcpy(cv, out, 32);
-}
-
 /* left becomes the chaining value of the parent of left and right. */
 static void merge(const uint32_t key[8], uint32_t left[8], const uint32_t right[8]) {
     uint8_t block[APR_B3_BLOCK];
     memcpy(block, left, 32);
     memcpy(block + 32, right, 32);
-    memcpy(left, key, 32);
-    compress_in_place(left, block, APR_B3_BLOCK, 0, APR_B3_PARENT | APR_B3_KEYED);
+    compress(key, block, APR_B3_BLOCK, 0, APR_B3_PARENT | APR_B3_KEYED, left);
 }
 
 /* Another chunk is finished and more input follows: subtrees that are complete merge, one for each trailing zero bit
@@ -68,7 +70,8 @@ static void flush_block(apr_blake3 *state) {
     uint32_t flags = APR_B3_KEYED | start_flag(state->blocks_in_chunk);
     int last = state->blocks_in_chunk + 1 == APR_B3_BLOCKS_IN_CHUNK;
     if (last) flags |= APR_B3_CHUNK_END;
-    compress_in_place(state->cv, state->block, APR_B3_BLOCK, state->chunks, flags);
+    compress(state->cv, state->block, APR_B3_BLOCK, state->chunks, flags, state->cv);
+    memset(state->block, 0, sizeof state->block);
     state->block_length = 0;
     state->blocks_in_chunk++;
     if (last) {
@@ -81,6 +84,7 @@ static void flush_block(apr_blake3 *state) {
 void apr_blake3_init(apr_blake3 *state, const uint8_t key[32]) {
     memcpy(state->key, key, 32);
     memcpy(state->cv, key, 32);
+    memset(state->block, 0, sizeof state->block);
     state->chunks = 0;
     state->block_length = 0;
     state->blocks_in_chunk = 0;
@@ -111,13 +115,12 @@ void apr_blake3_update(apr_blake3 *state, const void *data, size_t length) {
 
 void apr_blake3_finish(const apr_blake3 *state, apr_blake3_root *root) {
     memcpy(root->cv, state->cv, 32);
-    memcpy(root->block, state->block, state->block_length);
-    memset(root->block + state->block_length, 0, APR_B3_BLOCK - state->block_length);
+    memcpy(root->block, state->block, sizeof root->block);
     root->block_length = state->block_length;
     root->flags = APR_B3_KEYED | APR_B3_CHUNK_END | start_flag(state->blocks_in_chunk);
     uint64_t counter = state->chunks;
     for (uint32_t depth = state->stack_length; depth > 0; depth--) {
-        uint32_t right[16];
+        uint32_t right[8];
         compress(root->cv, root->block, root->block_length, counter, root->flags, right);
         memcpy(root->block, state->stack[depth - 1], 32);
         memcpy(root->block + 32, right, 32);
@@ -130,9 +133,7 @@ void apr_blake3_finish(const apr_blake3 *state, apr_blake3_root *root) {
 }
 
 void apr_blake3_root_output(const apr_blake3_root *root, uint64_t block, uint8_t out[64]) {
-    uint32_t words[16];
-    compress(root->cv, root->block, root->block_length, block, root->flags, words);
-    memcpy(out, words, 64);
+    expand(root->cv, root->block, root->block_length, block, root->flags, out);
 }
 
 void apr_blake3_output(const apr_blake3 *state, uint64_t block, uint8_t out[64]) {
@@ -152,19 +153,19 @@ void apr_blake3_keyed(const uint8_t key[32], const void *data, size_t length, ui
         return;
     }
     const uint8_t *p = data;
-    uint32_t cv[8], flags = APR_B3_KEYED | APR_B3_CHUNK_START;
-    memcpy(cv, key, 32);
+    const void *cv = key;
+    uint32_t chained[8], flags = APR_B3_KEYED | APR_B3_CHUNK_START;
     for (; length > APR_B3_BLOCK; length -= APR_B3_BLOCK, p += APR_B3_BLOCK) {
-        compress_in_place(cv, p, APR_B3_BLOCK, 0, flags);
+        compress(cv, p, APR_B3_BLOCK, 0, flags, chained);
+        cv = chained;
         flags = APR_B3_KEYED;
     }
     flags |= APR_B3_CHUNK_END | APR_B3_ROOT;
     if (length == APR_B3_BLOCK) {
-        compress_in_place(cv, p, APR_B3_BLOCK, 0, flags);
+        compress(cv, p, APR_B3_BLOCK, 0, flags, out);
     } else {
         uint8_t block[APR_B3_BLOCK] = {0};
         if (length > 0) memcpy(block, p, length);
-        compress_in_place(cv, block, (uint32_t)length, 0, flags);
+        compress(cv, block, (uint32_t)length, 0, flags, out);
     }
-    memcpy(out, cv, APR_DIGEST_BYTES);
 }

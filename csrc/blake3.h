@@ -23,7 +23,7 @@ typedef struct {
     uint32_t key[8];
     uint32_t cv[8];           /* of the chunk under way */
     uint64_t chunks;          /* finished chunks */
-    uint8_t block[64];        /* the last block, kept back because it may turn out to be the root */
+    uint8_t block[64];        /* the last block, kept back because it may turn out to be the root; zero after its end */
     uint32_t block_length;
     uint32_t blocks_in_chunk; /* compressed so far in this chunk */
     uint32_t stack_length;

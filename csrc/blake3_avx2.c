@@ -8,6 +8,7 @@
 
 typedef v8 words;
 #define WORDS_LANES 8
+#define HASH_SINGLES 1
 #define WORDS_SPILL(w) __asm__("" : "+m"(w))
 
 APR_INLINE words words_get(const v8 *p, int g) { return p[g]; }
@@ -26,6 +27,21 @@ APR_INLINE words words_add_at(words a, const v8 *p, int g) {
     return sum;
 }
 
+APR_INLINE v8 quarters_load(const uint8_t *p, const uint8_t *q) {
+    return _mm256_loadu2_m128i((const __m128i_u *)(const void *)q, (const __m128i_u *)(const void *)p);
+}
+APR_INLINE void quarters_store(uint8_t *p, uint8_t *q, v8 a) {
+    _mm256_storeu2_m128i((__m128i_u *)(void *)q, (__m128i_u *)(void *)p, a);
+}
+APR_INLINE void quarters_transpose(v8 r[4]) {
+    v8 a = _mm256_unpacklo_epi32(r[0], r[1]), b = _mm256_unpackhi_epi32(r[0], r[1]);
+    v8 c = _mm256_unpacklo_epi32(r[2], r[3]), d = _mm256_unpackhi_epi32(r[2], r[3]);
+    r[0] = _mm256_unpacklo_epi64(a, c);
+    r[1] = _mm256_unpackhi_epi64(a, c);
+    r[2] = _mm256_unpacklo_epi64(b, d);
+    r[3] = _mm256_unpackhi_epi64(b, d);
+}
+
 #include "blake3_impl.h"
 
 /* One compression with a row of the state in each register. In the diagonal half of a round the rows stand rotated
@@ -41,16 +57,23 @@ static inline v4 rotr8(v4 a) {
 }
 static inline v4 rotr7(v4 a) { return _mm_or_si128(_mm_srli_epi32(a, 7), _mm_slli_epi32(a, 25)); }
 
-#define QUARTERS(x, y)                                   \
-    do {                                                 \
-        a = _mm_add_epi32(_mm_add_epi32(a, x), b);       \
-        d = rotr16(_mm_xor_si128(d, a));                 \
-        c = _mm_add_epi32(c, d);                         \
-        b = rotr12(_mm_xor_si128(b, c));                 \
-        a = _mm_add_epi32(_mm_add_epi32(a, y), b);       \
-        d = rotr8(_mm_xor_si128(d, a));                  \
-        c = _mm_add_epi32(c, d);                         \
-        b = rotr7(_mm_xor_si128(b, c));                  \
+/* b is ready last: the empty assembly keeps compilers from adding the message word to it instead of to a. */
+#define ADD_TO_A(word)                          \
+    do {                                        \
+        a = _mm_add_epi32(a, word);             \
+        __asm__("" : "+x"(a));                  \
+        a = _mm_add_epi32(a, b);                \
+    } while (0)
+#define QUARTERS(x, y)                          \
+    do {                                        \
+        ADD_TO_A(x);                            \
+        d = rotr16(_mm_xor_si128(d, a));        \
+        c = _mm_add_epi32(c, d);                \
+        b = rotr12(_mm_xor_si128(b, c));        \
+        ADD_TO_A(y);                            \
+        d = rotr8(_mm_xor_si128(d, a));         \
+        c = _mm_add_epi32(c, d);                \
+        b = rotr7(_mm_xor_si128(b, c));         \
     } while (0)
 
 /* Lanes i, j of p and k, l of q. */
@@ -84,12 +107,10 @@ static inline v4 rotr7(v4 a) { return _mm_or_si128(_mm_srli_epi32(a, 7), _mm_sll
         d = ORDER(d, 2, 3, 0, 1);   \
     } while (0)
 
-void apr_blake3_compress_avx2(const uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter,
-                              uint32_t flags, uint32_t out[16]) {
-    const v4 *in = (const v4 *)(const void *)block, *row = (const v4 *)(const void *)cv;
+APR_INLINE void rounds(v4 v[4], const void *block, uint32_t length, uint64_t counter, uint32_t flags) {
+    const v4 *in = block;
     const v4 m0 = _mm_loadu_si128(in), m1 = _mm_loadu_si128(in + 1), m2 = _mm_loadu_si128(in + 2), m3 = _mm_loadu_si128(in + 3);
-    const v4 cv0 = _mm_loadu_si128(row), cv1 = _mm_loadu_si128(row + 1);
-    v4 a = cv0, b = cv1, c = _mm_set_epi32((int)APR_B3_IV3, (int)APR_B3_IV2, (int)APR_B3_IV1, (int)APR_B3_IV0),
+    v4 a = v[0], b = v[1], c = _mm_set_epi32((int)APR_B3_IV3, (int)APR_B3_IV2, (int)APR_B3_IV1, (int)APR_B3_IV0),
        d = _mm_set_epi32((int)flags, (int)length, (int)(counter >> 32), (int)counter);
     v4 x = PICK(m0, 0, 2, m1, 0, 2), y = PICK(m0, 1, 3, m1, 1, 3), z = ORDER(PICK(m2, 0, 2, m3, 0, 2), 3, 0, 1, 2),
        w = ORDER(PICK(m2, 1, 3, m3, 1, 3), 3, 0, 1, 2);
@@ -98,11 +119,27 @@ void apr_blake3_compress_avx2(const uint32_t cv[8], const uint8_t block[64], uin
         NEXT_WORDS;
         ROUND_ROWS;
     }
-    v4 *o = (v4 *)(void *)out;
-    _mm_storeu_si128(o, _mm_xor_si128(a, c));
-    _mm_storeu_si128(o + 1, _mm_xor_si128(b, d));
-    _mm_storeu_si128(o + 2, _mm_xor_si128(c, cv0));
-    _mm_storeu_si128(o + 3, _mm_xor_si128(d, cv1));
+    v[0] = a;
+    v[1] = b;
+    v[2] = c;
+    v[3] = d;
+}
+
+void apr_blake3_compress_avx2(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
+    v4 v[4] = {_mm_loadu_si128((const v4 *)cv), _mm_loadu_si128((const v4 *)cv + 1)}, *o = out;
+    rounds(v, block, length, counter, flags);
+    _mm_storeu_si128(o, _mm_xor_si128(v[0], v[2]));
+    _mm_storeu_si128(o + 1, _mm_xor_si128(v[1], v[3]));
+}
+
+void apr_blake3_expand_avx2(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
+    v4 v[4] = {_mm_loadu_si128((const v4 *)cv), _mm_loadu_si128((const v4 *)cv + 1)}, *o = out;
+    const v4 cv0 = v[0], cv1 = v[1];
+    rounds(v, block, length, counter, flags);
+    _mm_storeu_si128(o, _mm_xor_si128(v[0], v[2]));
+    _mm_storeu_si128(o + 1, _mm_xor_si128(v[1], v[3]));
+    _mm_storeu_si128(o + 2, _mm_xor_si128(v[2], cv0));
+    _mm_storeu_si128(o + 3, _mm_xor_si128(v[3], cv1));
 }
 
 VEC_END

@@ -1,10 +1,13 @@
 /* Eight BLAKE3 messages of one length in eight lanes. Compiled once for each instruction set by a file that first
  * includes a vec_*.h and says how the lanes are computed:
  *   words                     as many lanes as one register holds; 8 / WORDS_LANES of them make a v8
+ *   HASH_SINGLES              so many messages of one block are hashed faster one by one than in the lanes
  *   words_get(p, g), words_put(p, g, w)   group g of the lanes of *p
  *   words_set1, words_add, words_xor, words_rotr16, words_rotr12, words_rotr8, words_rotr7
  *   words_add_at(a, p, g)     a + words_get(p, g), without holding the latter in a register
  *   WORDS_SPILL(w)            w goes to memory here, where the compiler cannot choose well
+ *   quarters_load, quarters_store(p, q)   16 bytes at each of two places, as the lower and the upper half of a v8
+ *   quarters_transpose(r[4])  the 4x4 words of the lower halves, and those of the upper halves
  */
 #ifndef APROVER_BLAKE3_IMPL_H
 #define APROVER_BLAKE3_IMPL_H
@@ -61,12 +64,13 @@ APR_INLINE void compress_group(words out[8], int g, const v8 cv[8], const v8 m[1
     out[7] = words_xor(v7, v15);
 }
 
-static __attribute__((noinline)) void compress8(v8 cv[8], const v8 m[16], v8 counter_low, uint32_t counter_high,
-                                                uint32_t length, uint32_t flags) {
+/* out may be the same as cv. */
+static __attribute__((noinline)) void compress8(const v8 cv[8], const v8 m[16], v8 counter_low, uint32_t counter_high,
+                                                uint32_t length, uint32_t flags, v8 out[8]) {
     for (int g = 0; g < 8 / WORDS_LANES; g++) {
-        words out[8];
-        compress_group(out, g, cv, m, &counter_low, counter_high, length, flags);
-        for (int i = 0; i < 8; i++) words_put(&cv[i], g, out[i]);
+        words group[8];
+        compress_group(group, g, cv, m, &counter_low, counter_high, length, flags);
+        for (int i = 0; i < 8; i++) words_put(&out[i], g, group[i]);
     }
 }
 
@@ -76,9 +80,8 @@ static void merge8(const v8 key[8], v8 left[8], const v8 right[8], uint32_t flag
     for (int i = 0; i < 8; i++) {
         m[i] = left[i];
         m[i + 8] = right[i];
-        left[i] = key[i];
     }
-    compress8(left, m, v8_set1(0), 0, APR_B3_BLOCK, flags | APR_B3_PARENT | APR_B3_KEYED);
+    compress8(key, m, v8_set1(0), 0, APR_B3_BLOCK, flags | APR_B3_PARENT | APR_B3_KEYED, left);
 }
 
 /* Fills m with the words from byte `offset` on of the eight messages; words beyond `length` bytes are zero. */
@@ -86,28 +89,44 @@ typedef void load_block8(const void *source, size_t offset, uint32_t length, v8 
 
 APR_INLINE void chunk8(const v8 key[8], load_block8 *load, const void *source, size_t offset, size_t length, v8 counter_low,
                        uint32_t counter_high, uint32_t root, v8 cv[8]) {
+    const v8 *chain = key;
     uint32_t flags = APR_B3_KEYED | APR_B3_CHUNK_START;
-    for (int i = 0; i < 8; i++) cv[i] = key[i];
     for (;;) {
         v8 m[16];
         uint32_t take = length > APR_B3_BLOCK ? APR_B3_BLOCK : (uint32_t)length;
         length -= take;
         if (length == 0) flags |= APR_B3_CHUNK_END | root;
         load(source, offset, take, m);
-        compress8(cv, m, counter_low, counter_high, take, flags);
+        compress8(chain, m, counter_low, counter_high, take, flags, cv);
         if (length == 0) break;
         offset += take;
+        chain = cv;
         flags = APR_B3_KEYED;
     }
 }
 
-/* Digests of eight messages of `length` bytes; the first `count` are written. */
-APR_INLINE void hash8(const uint8_t key_bytes[32], load_block8 *load, const void *source, size_t length, size_t count,
-                      uint8_t *out) {
-    v8 key[8], cv[8];
+static void broadcast_key(const uint8_t bytes[32], v8 key[8]) {
     uint32_t key_words[8];
-    memcpy(key_words, key_bytes, 32);
+    memcpy(key_words, bytes, sizeof key_words);
     for (int i = 0; i < 8; i++) key[i] = v8_set1(key_words[i]);
+}
+
+/* Digest i stands in lane i of cv; the first `count` are written. */
+APR_INLINE void store_digests(v8 cv[8], size_t count, uint8_t *out) {
+    uint8_t all[8 * APR_DIGEST_BYTES], *to = count == 8 ? out : all;
+    quarters_transpose(cv);
+    quarters_transpose(cv + 4);
+    for (int i = 0; i < 4; i++) {
+        uint8_t *p = to + APR_DIGEST_BYTES * i, *q = p + 4 * APR_DIGEST_BYTES;
+        quarters_store(p, q, cv[i]);
+        quarters_store(p + 16, q + 16, cv[i + 4]);
+    }
+    if (count < 8) memcpy(out, all, APR_DIGEST_BYTES * count);
+}
+
+/* Digests of eight messages of `length` bytes; the first `count` are written. */
+APR_INLINE void hash8(const v8 key[8], load_block8 *load, const void *source, size_t length, size_t count, uint8_t *out) {
+    v8 cv[8];
     if (length <= APR_BLAKE3_CHUNK) {
         chunk8(key, load, source, 0, length, v8_set1(0), 0, APR_B3_ROOT, cv);
     } else {
@@ -125,101 +144,142 @@ APR_INLINE void hash8(const uint8_t key_bytes[32], load_block8 *load, const void
             for (int i = 0; i < 8; i++) cv[i] = stack[depth - 1][i];
         }
     }
-    v8_transpose(cv);
-    for (size_t i = 0; i < count; i++) v8_store_bytes(out + APR_DIGEST_BYTES * i, cv[i]);
+    store_digests(cv, count, out);
 }
 
 /* ---- messages as bytes ---- */
 
 typedef struct {
-    const uint8_t *lane[8];
+    const uint8_t *first;
+    size_t step;
+    size_t last; /* lanes after this one repeat it */
 } byte_source;
 
-static inline void load_bytes8(const void *source, size_t offset, uint32_t length, v8 m[16]) {
-    const byte_source *s = source;
-    if (length == APR_B3_BLOCK) {
-        for (int i = 0; i < 8; i++) {
-            m[i] = v8_load_bytes(s->lane[i] + offset);
-            m[i + 8] = v8_load_bytes(s->lane[i] + offset + 32);
-        }
-    } else {
-        for (int i = 0; i < 8; i++) {
-            uint8_t block[APR_B3_BLOCK] = {0};
-            if (length > 0) memcpy(block, s->lane[i] + offset, length);
-            m[i] = v8_load_bytes(block);
-            m[i + 8] = v8_load_bytes(block + 32);
-        }
+APR_INLINE void load_full_block8(const uint8_t *const lane[8], size_t offset, v8 m[16]) {
+    for (int part = 0; part < 4; part++, m += 4, offset += 16) {
+        for (int i = 0; i < 4; i++) m[i] = quarters_load(lane[i] + offset, lane[i + 4] + offset);
+        quarters_transpose(m);
     }
-    v8_transpose(m);
-    v8_transpose(m + 8);
 }
 
-static void VEC_NAME(hash_many)(const uint8_t key[32], const uint8_t *inputs, size_t step, size_t length, size_t count,
-                                uint8_t *out) {
-    while (count > 2) {
+APR_INLINE void load_bytes8(const void *source, size_t offset, uint32_t length, v8 m[16]) {
+    const byte_source *s = source;
+    const uint8_t *lane[8];
+    for (size_t i = 0; i < 8; i++) lane[i] = s->first + s->step * (i < s->last ? i : s->last);
+    if (length == APR_B3_BLOCK) {
+        load_full_block8(lane, offset, m);
+        return;
+    }
+    uint8_t padded[8][APR_B3_BLOCK] = {{0}};
+    for (int i = 0; i < 8; i++) {
+        if (length > 0) memcpy(padded[i], lane[i] + offset, length);
+        lane[i] = padded[i];
+    }
+    load_full_block8(lane, 0, m);
+}
+
+APR_INLINE void hash_many8(const v8 key[8], const uint8_t *inputs, size_t step, size_t length, size_t count, uint8_t *out) {
+    while (count > HASH_SINGLES) {
         size_t now = count < 8 ? count : 8;
-        byte_source source;
-        for (size_t i = 0; i < 8; i++) source.lane[i] = inputs + step * (i < now ? i : now - 1);
+        byte_source source = {inputs, step, now - 1};
         hash8(key, load_bytes8, &source, length, now, out);
         inputs += step * now;
         out += APR_DIGEST_BYTES * now;
         count -= now;
     }
-    for (; count > 0; count--, inputs += step, out += APR_DIGEST_BYTES) apr_blake3_keyed(key, inputs, length, out);
+}
+
+static void VEC_NAME(hash_many)(const uint8_t key[32], const uint8_t *inputs, size_t step, size_t length, size_t count,
+                                uint8_t *out) {
+    v8 key8[8];
+    broadcast_key(key, key8);
+    /* The nodes of a tree, with what is then constant folded in; a full eight of them without the repeated last lane. */
+    if (length == APR_B3_BLOCK && step == APR_B3_BLOCK) {
+        for (; count >= 8; count -= 8) {
+            byte_source source = {inputs, APR_B3_BLOCK, 7};
+            hash8(key8, load_bytes8, &source, APR_B3_BLOCK, 8, out);
+            inputs += 8 * APR_B3_BLOCK;
+            out += 8 * APR_DIGEST_BYTES;
+        }
+        hash_many8(key8, inputs, APR_B3_BLOCK, APR_B3_BLOCK, count, out);
+    } else {
+        hash_many8(key8, inputs, step, length, count, out);
+    }
+    size_t rest = count % 8;
+    if (rest > HASH_SINGLES) return;
+    for (size_t i = count - rest; i < count; i++)
+        apr_blake3_keyed(key, inputs + step * i, length, out + APR_DIGEST_BYTES * i);
 }
 
 void VEC_NAME(apr_blake3_chunks8)(const uint32_t key_words[8], const uint8_t *data, uint64_t first_chunk, uint32_t cvs[8][8]) {
     v8 key[8], cv[8];
-    byte_source source;
+    byte_source source = {data, APR_BLAKE3_CHUNK, 7};
     uint32_t low[8];
     for (int i = 0; i < 8; i++) {
         key[i] = v8_set1(key_words[i]);
-        source.lane[i] = data + APR_BLAKE3_CHUNK * i;
         low[i] = (uint32_t)first_chunk + (uint32_t)i;
     }
     /* first_chunk is a multiple of eight, so that no carry into the high word falls among the lanes. */
     chunk8(key, load_bytes8, &source, 0, APR_BLAKE3_CHUNK, v8_loadu(low), (uint32_t)(first_chunk >> 32), 0, cv);
-    v8_transpose(cv);
-    for (int i = 0; i < 8; i++) v8_storeu(cvs[i], cv[i]);
+    store_digests(cv, 8, (uint8_t *)cvs);
 }
 
 /* ---- leaves of a matrix ---- */
 
-enum octet_layout { OCTETS_RUN, OCTETS_BY_4, OCTETS_BY_2, OCTETS_BY_1, OCTETS_ANY };
+/* Eight octets from leaf `first` on. In all layouts but the last they start at `start`, and lie in one coset or are all
+ * the octets of 2, 4 or 8 cosets, which follow each other. */
+enum octet_layout { OCTETS_IN_1, OCTETS_IN_2, OCTETS_IN_4, OCTETS_IN_8, OCTETS_ANYWHERE };
 
-/* Lane i's octet has its values at position[i] + m * spacing. */
 typedef struct {
     const uint32_t *values;
     size_t stride;
-    size_t spacing;
-    size_t position[8];
+    size_t spacing; /* from one value of an octet to the next */
+    size_t start;
+    size_t position[8]; /* OCTETS_ANYWHERE: of the first value of each lane's octet */
     enum octet_layout layout;
 } octet_source;
 
+APR_INLINE size_t octet_position(size_t leaf, uint32_t log_spacing) {
+    return (leaf >> log_spacing << (log_spacing + 3)) + (leaf & (((size_t)1 << log_spacing) - 1));
+}
+
+static octet_source octets_from(const apr_matrix *matrix, size_t first, size_t count) {
+    const uint32_t log_spacing = matrix->log_coset - 3;
+    octet_source s = {.values = matrix->values, .stride = matrix->stride, .spacing = (size_t)1 << log_spacing};
+    size_t in_coset = first & (s.spacing - 1);
+    s.start = octet_position(first, log_spacing);
+    if (count == 8 && log_spacing >= 3 && in_coset + 8 <= s.spacing) {
+        s.layout = OCTETS_IN_1;
+    } else if (count == 8 && log_spacing < 3 && in_coset == 0) {
+        s.layout = log_spacing == 2 ? OCTETS_IN_2 : log_spacing == 1 ? OCTETS_IN_4 : OCTETS_IN_8;
+    } else {
+        s.layout = OCTETS_ANYWHERE;
+        for (size_t i = 0; i < 8; i++) s.position[i] = octet_position(first + (i < count ? i : count - 1), log_spacing);
+    }
+    return s;
+}
+
 APR_INLINE void load_octet_column(const octet_source *s, const uint32_t *column, v8 out[8]) {
-    const size_t d = s->spacing;
+    const uint32_t *p = column + s->start;
     switch (s->layout) {
-    case OCTETS_RUN:
-        for (size_t m = 0; m < 8; m++) out[m] = v8_loadu(column + s->position[0] + m * d);
+    case OCTETS_IN_1:
+        for (size_t m = 0; m < 8; m++) out[m] = v8_loadu(p + m * s->spacing);
         break;
-    case OCTETS_BY_4:
-        for (size_t m = 0; m < 8; m++)
-            out[m] = v8_load_halves(column + s->position[0] + m * 4, column + s->position[4] + m * 4);
+    case OCTETS_IN_2:
+        for (size_t m = 0; m < 8; m++) out[m] = v8_load_halves(p + 4 * m, p + 32 + 4 * m);
         break;
-    case OCTETS_BY_2:
-        for (size_t m = 0; m < 8; m++)
-            out[m] = v8_load_pairs(column + s->position[0] + m * 2, column + s->position[2] + m * 2,
-                                   column + s->position[4] + m * 2, column + s->position[6] + m * 2);
+    case OCTETS_IN_4:
+        for (size_t m = 0; m < 8; m++) out[m] = v8_load_pairs(p + 2 * m, p + 16 + 2 * m, p + 32 + 2 * m, p + 48 + 2 * m);
         break;
-    case OCTETS_BY_1:
-        for (size_t i = 0; i < 8; i++) out[i] = v8_loadu(column + s->position[i]);
+    case OCTETS_IN_8:
+        for (size_t i = 0; i < 8; i++) out[i] = v8_loadu(p + 8 * i);
         v8_transpose(out);
         break;
     default:
         for (size_t m = 0; m < 8; m++) {
-            uint32_t words[8];
-            for (size_t i = 0; i < 8; i++) words[i] = column[s->position[i] + m * d];
-            out[m] = v8_loadu(words);
+            uint32_t lanes[8];
+            for (size_t i = 0; i < 8; i++) lanes[i] = column[s->position[i] + m * s->spacing];
+            out[m] = v8_loadu(lanes);
         }
     }
     for (size_t m = 0; m < 8; m++) out[m] = v8_canonical(out[m]);
@@ -234,20 +294,12 @@ static inline void load_octets8(const void *source, size_t offset, uint32_t leng
 }
 
 static void VEC_NAME(hash_octets)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
-    const size_t spacing = ((size_t)1 << matrix->log_coset) / 8;
-    octet_source source = {matrix->values, matrix->stride, spacing, {0}, OCTETS_ANY};
+    v8 key[8];
+    broadcast_key(apr_key_leaf, key);
     while (count > 0) {
         size_t now = count < 8 ? count : 8;
-        for (size_t i = 0; i < 8; i++) {
-            size_t leaf = first + (i < now ? i : now - 1);
-            source.position[i] = leaf / spacing * (spacing * 8) + leaf % spacing;
-        }
-        source.layout = OCTETS_ANY;
-        if (now == 8 && spacing >= 8 && first % spacing + 8 <= spacing) source.layout = OCTETS_RUN;
-        else if (now == 8 && spacing == 4 && first % 4 == 0) source.layout = OCTETS_BY_4;
-        else if (now == 8 && spacing == 2 && first % 2 == 0) source.layout = OCTETS_BY_2;
-        else if (spacing == 1) source.layout = OCTETS_BY_1;
-        hash8(apr_key_leaf, load_octets8, &source, (size_t)32 * matrix->columns, now, out);
+        octet_source source = octets_from(matrix, first, now);
+        hash8(key, load_octets8, &source, (size_t)32 * matrix->columns, now, out);
         first += now;
         out += APR_DIGEST_BYTES * now;
         count -= now;
@@ -277,10 +329,12 @@ static inline void load_rows8(const void *source, size_t offset, uint32_t length
 }
 
 static void VEC_NAME(hash_rows)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
+    v8 key[8];
+    broadcast_key(apr_key_leaf, key);
     while (count > 0) {
         size_t now = count < 8 ? count : 8;
         row_source source = {matrix->values + first, matrix->stride, now};
-        hash8(apr_key_leaf, load_rows8, &source, (size_t)4 * matrix->columns, now, out);
+        hash8(key, load_rows8, &source, (size_t)4 * matrix->columns, now, out);
         first += now;
         out += APR_DIGEST_BYTES * now;
         count -= now;
@@ -293,8 +347,7 @@ static uint64_t VEC_NAME(grind)(const uint8_t key[32], uint32_t bits, uint64_t f
     const uint32_t mask = bits >= 32 ? 0xffffffffu : ((uint32_t)1 << bits) - 1;
     v8 cv[8], m[16], digest, zero = v8_set1(0);
     uint32_t words_out[8];
-    memcpy(words_out, key, 32);
-    for (int i = 0; i < 8; i++) cv[i] = v8_set1(words_out[i]);
+    broadcast_key(key, cv);
     for (int i = 2; i < 16; i++) m[i] = v8_set1(0);
     for (uint64_t done = 0; done < count; done += 8) {
         uint32_t low[8], high[8];

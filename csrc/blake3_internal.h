@@ -56,13 +56,13 @@ enum {
         G(3, 4, 9, 14, s14, s15);                                                             \
     } while (0)
 
-/* The compression function; out gets all sixteen words, of which the first eight are the chaining value. `block` has
- * 64 bytes, those from `length` on zero. out may be the same as cv. */
-void apr_blake3_compress_portable(const uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter,
-                                  uint32_t flags, uint32_t out[16]);
+/* The compression function of a block of 64 bytes, those from `length` on zero: `compress` gives the first 32 bytes, the
+ * chaining value, `expand` all 64. out may be the same as cv; the pointers need no alignment. */
+typedef void apr_blake3_compress(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags,
+                                 void *out);
+apr_blake3_compress apr_blake3_compress_portable, apr_blake3_expand_portable;
 #if APR_HAVE_AVX2_BUILD
-void apr_blake3_compress_avx2(const uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter,
-                              uint32_t flags, uint32_t out[16]);
+apr_blake3_compress apr_blake3_compress_avx2, apr_blake3_expand_avx2;
 #endif
 
 /* The chaining values of eight consecutive whole chunks, none of which is the root; first_chunk is a multiple of 8. */

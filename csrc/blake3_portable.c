@@ -5,6 +5,7 @@
 /* Four lanes at a time in the compiler's own vectors: SSE2, NEON or plain words, whatever the machine's base has. */
 typedef uint32_t words __attribute__((vector_size(16)));
 #define WORDS_LANES 4
+#define HASH_SINGLES 5
 #define WORDS_SPILL(w) (void)(w)
 
 APR_INLINE words words_get(const v8 *p, int g) {
@@ -22,6 +23,26 @@ APR_INLINE words words_rotr12(words a) { return a >> 12 | a << 20; }
 APR_INLINE words words_rotr8(words a) { return a >> 8 | a << 24; }
 APR_INLINE words words_rotr7(words a) { return a >> 7 | a << 25; }
 
+APR_INLINE v8 quarters_load(const uint8_t *p, const uint8_t *q) {
+    v8 r;
+    memcpy(r.w, p, 16);
+    memcpy(r.w + 4, q, 16);
+    return r;
+}
+APR_INLINE void quarters_store(uint8_t *p, uint8_t *q, v8 a) {
+    memcpy(p, a.w, 16);
+    memcpy(q, a.w + 4, 16);
+}
+APR_INLINE void quarters_transpose(v8 r[4]) {
+    v8 t[4];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++) {
+            t[i].w[j] = r[j].w[i];
+            t[i].w[j + 4] = r[j].w[i + 4];
+        }
+    memcpy(r, t, sizeof t);
+}
+
 #include "blake3_impl.h"
 
 #define ROTR(x, n) ((x) >> (n) | (x) << (32 - (n)))
@@ -38,18 +59,41 @@ APR_INLINE words words_rotr7(words a) { return a >> 7 | a << 25; }
     } while (0)
 #define ROUND(...) APR_B3_ROUND(G, __VA_ARGS__)
 
-void apr_blake3_compress_portable(const uint32_t cv[8], const uint8_t block[64], uint32_t length, uint64_t counter,
-                                  uint32_t flags, uint32_t out[16]) {
+APR_INLINE void rounds(const uint32_t cv[8], const void *block, uint32_t length, uint64_t counter, uint32_t flags,
+                       uint32_t v[16]) {
     uint32_t m[16];
-    memcpy(m, block, 64);
-    uint32_t v[16] = {cv[0], cv[1], cv[2], cv[3], cv[4], cv[5], cv[6], cv[7], APR_B3_IV0, APR_B3_IV1, APR_B3_IV2, APR_B3_IV3,
-                      (uint32_t)counter, (uint32_t)(counter >> 32), length, flags};
+    memcpy(m, block, sizeof m);
+    memcpy(v, cv, 32);
+    v[8] = APR_B3_IV0;
+    v[9] = APR_B3_IV1;
+    v[10] = APR_B3_IV2;
+    v[11] = APR_B3_IV3;
+    v[12] = (uint32_t)counter;
+    v[13] = (uint32_t)(counter >> 32);
+    v[14] = length;
+    v[15] = flags;
     APR_B3_SCHEDULE(ROUND);
+}
+
+void apr_blake3_compress_portable(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags,
+                                  void *out) {
+    uint32_t old[8], v[16];
+    memcpy(old, cv, sizeof old);
+    rounds(old, block, length, counter, flags, v);
+    for (int i = 0; i < 8; i++) v[i] ^= v[i + 8];
+    memcpy(out, v, 32);
+}
+
+void apr_blake3_expand_portable(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags,
+                                void *out) {
+    uint32_t old[8], v[16];
+    memcpy(old, cv, sizeof old);
+    rounds(old, block, length, counter, flags, v);
     for (int i = 0; i < 8; i++) {
-        uint32_t old = cv[i];
-        out[i] = v[i] ^ v[i + 8];
-        out[i + 8] = v[i + 8] ^ old;
+        v[i] ^= v[i + 8];
+        v[i + 8] ^= old[i];
     }
+    memcpy(out, v, 64);
 }
 
 VEC_END

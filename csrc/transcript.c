@@ -50,6 +50,23 @@ void apr_transcript_elements(apr_transcript *t, fx *out, size_t count) {
         for (int j = 0; j < FX_DEGREE; j++) out[i].c[j] = coefficient(t);
 }
 
+#define BITMAP_LOG_DOMAIN 12
+
+/* One bit a value: cheap to check and sorted by nature. */
+static void indices_by_bitmap(apr_transcript *t, uint32_t *out, uint32_t count, uint32_t mask) {
+    uint64_t taken[((size_t)1 << BITMAP_LOG_DOMAIN) / 64];
+    size_t words = (size_t)mask / 64 + 1;
+    memset(taken, 0, words * sizeof taken[0]);
+    for (uint32_t have = 0; have < count;) {
+        uint32_t v = apr_transcript_word(t) & mask;
+        uint64_t bit = (uint64_t)1 << (v % 64);
+        have += (taken[v / 64] & bit) == 0;
+        taken[v / 64] |= bit;
+    }
+    for (size_t i = 0; i < words; i++)
+        for (uint64_t left = taken[i]; left != 0; left &= left - 1) *out++ = (uint32_t)(64 * i) + (uint32_t)__builtin_ctzll(left);
+}
+
 /* The number of values in the ascending list that are less than v. */
 static uint32_t rank(const uint32_t *list, uint32_t length, uint32_t v) {
     uint32_t low = 0;
@@ -65,9 +82,7 @@ static uint32_t rank(const uint32_t *list, uint32_t length, uint32_t v) {
     return low;
 }
 
-void apr_transcript_indices(apr_transcript *t, uint32_t *out, uint32_t count, uint32_t log_domain) {
-    const uint32_t mask = (uint32_t)(((uint64_t)1 << log_domain) - 1);
-    apr_transcript_squeeze(t);
+static void indices_by_insertion(apr_transcript *t, uint32_t *out, uint32_t count, uint32_t mask) {
     for (uint32_t have = 0; have < count;) {
         uint32_t v = apr_transcript_word(t) & mask;
         uint32_t at = rank(out, have, v);
@@ -76,4 +91,11 @@ void apr_transcript_indices(apr_transcript *t, uint32_t *out, uint32_t count, ui
         out[at] = v;
         have++;
     }
+}
+
+void apr_transcript_indices(apr_transcript *t, uint32_t *out, uint32_t count, uint32_t log_domain) {
+    const uint32_t mask = (uint32_t)(((uint64_t)1 << log_domain) - 1);
+    apr_transcript_squeeze(t);
+    if (log_domain <= BITMAP_LOG_DOMAIN) indices_by_bitmap(t, out, count, mask);
+    else indices_by_insertion(t, out, count, mask);
 }

@@ -71,9 +71,14 @@ static void test_compress_paths(void) {
         memcpy(block, m, 64);
         uint64_t counter = (uint64_t)random_word() << 32 | random_word();
         uint32_t length = random_word() % 65, flags = random_word() % 32;
-        apr_blake3_compress_portable(cv, block, length, counter, flags, one);
-        apr_blake3_compress_avx2(cv, block, length, counter, flags, two);
+        apr_blake3_expand_portable(cv, block, length, counter, flags, one);
+        apr_blake3_expand_avx2(cv, block, length, counter, flags, two);
         CHECK(memcmp(one, two, 64) == 0);
+        memcpy(two, cv, 32); /* in place */
+        apr_blake3_compress_avx2(two, block, length, counter, flags, two);
+        CHECK(memcmp(one, two, 32) == 0);
+        apr_blake3_compress_portable(cv, block, length, counter, flags, cv);
+        CHECK(memcmp(one, cv, 32) == 0);
         apr_blake3_chunks8 *chunks8[2] = {apr_blake3_chunks8_portable, apr_blake3_chunks8_avx2};
         uint32_t cvs[2][8][8];
         for (int p = 0; p < 2 && round < 20; p++) chunks8[p](cv, input + round, counter & ~(uint64_t)7, cvs[p]);
