@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/sh
 
@@ -100,11 +101,13 @@ C_RUN :=
 
 $(C_DIR)/csrc/%.o: csrc/%.c
 	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) -MMD -MP -c $< -o $@
+	@echo "$(CC) ($(FLAVOUR)) $<"
+	@$(CC) $(C_FLAGS) -MMD -MP -c $< -o $@
 
 $(C_DIR)/%: tests/c/%.c $(C_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(C_FLAGS) -MMD -MP -MF $@.d $< $(C_OBJECTS) -lm -o $@
+	@echo "$(CC) ($(FLAVOUR)) $<"
+	@$(CC) $(C_FLAGS) -MMD -MP -MF $@.d $< $(C_OBJECTS) -lm -o $@
 
 -include $(C_OBJECTS:.o=.d) $(C_TESTS:=.d) $(C_BENCHES:=.d)
 
