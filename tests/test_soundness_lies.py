@@ -1,4 +1,4 @@
-"""A prover that lies and then runs Fiat-Shamir honestly is rejected by both verifiers, with the code of the check that it fails.
+"""A prover that lies, and then runs Fiat-Shamir honestly, is rejected by both verifiers at the check that it must fail.
 
 Every lie is told at 2^3, 2^5 and 2^10 rows in the narrow and the wide layout, as far as it exists there.
 """
@@ -67,7 +67,7 @@ class Scene:
         return Parameters(LOG_BLOWUP[self.log_height], queries, grinding_bits, 1, independent).to_bytes()
 
     def instance(self, *glitches: Glitch) -> Instance:
-        """The true claim, or one that is false by some wrong steps and agrees with its own boundary values otherwise."""
+        """The true claim, or one that is false by wrong steps only: its public output is what its trace says."""
         return _mixer(self.log_height, self.columns, glitches)
 
     @property
@@ -87,77 +87,75 @@ COVERED_EVERYWHERE = ("one cell of row 0 is altered", "the public output is fals
 SCENES = [Scene(h, layout) for h in HEIGHTS for layout in COLUMNS]
 
 
+Make = Callable[[Scene], tuple[Instance, Lie]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Told:
-    """A claim, a lie about it, and the code that must fire."""
+    """A claim with a lie about it, what the lie is covered with, and the code that must fire."""
 
-    instance: Instance
-    lie: Lie
+    make: Make
+    cover: Lie
     code: str
     grinding_bits: int = 2
 
 
-def false_output(scene: Scene) -> Instance:
-    instance = scene.instance()
-    return instance.replace(publics=[instance.publics[0], (instance.publics[1] + 1) % P])
+def steps(*glitches: Glitch, lie: Lie | None = None) -> Make:
+    """The steps are wrong, the rest of the trace follows from them, and the public output is what it ends with."""
+    return lambda scene: (scene.instance(*glitches), lie or Lie())
 
 
-def falsehoods(scene: Scene) -> Iterator[tuple[str, Callable[[], tuple[Instance, Lie]]]]:
-    """Ways to make the claim false, each caught by the identity at z unless it is covered."""
-    middle, end, wide = scene.last // 2, scene.last, scene.columns
-    for row in (1, middle, end - 1, end):
-        for column in (0, wide - 1) if scene.log_height < 10 else (wide - 1,):
-            yield f"the step into row {row} of column {column} is wrong", lambda at=row, c=column: (
-                scene.instance(Glitch(at, c)),
-                Lie(),
-            )
-    for row in (0, 1, middle, end - 1, end):
-        yield f"one cell of row {row} is altered", lambda at=row: (
-            scene.instance(),
-            lies.AlteredCell(at, scene.columns - 1),
-        )
-    yield "the first value is not the public one", lambda: (scene.instance(Glitch(0, 0)), Lie())
-    yield "the public output is false", lambda: (false_output(scene), Lie())
-    yield (
-        "the public output is false and its boundary omitted",
-        lambda: (false_output(scene), lies.Omitted(scene.air.constraints - 1)),
-    )
-    yield (
-        "a step is wrong and its constraint omitted",
-        lambda: (scene.instance(Glitch(middle, 1)), lies.Omitted(1)),
-    )
-    yield (
-        "the trace and the quotient use other periodic values",
-        lambda: _other_periodics(scene),
-    )
-    yield (
-        "two steps of one row are wrong by opposite amounts, and their constraints share a coefficient",
-        lambda: (
-            scene.instance(Glitch(middle, 0, 1), Glitch(middle, 2, P - 1)),
-            lies.SharedCoefficient(0, 2),
-        ),
-    )
-    yield (
-        "two boundary values of one row are wrong by opposite amounts, and their constraints share a coefficient",
-        lambda: (
-            scene.instance(Glitch(0, 0, 1), Glitch(0, 1, P - 1)),
-            lies.SharedCoefficient(len(scene.air.asserted), len(scene.air.asserted) + 1),
-        ),
-    )
-    yield "the quotient is random", lambda: (scene.instance(), lies.RandomQuotient())
-    yield "the quotient is shifted", lambda: (scene.instance(), lies.ShiftedQuotient())
-    for name, index in (("first", 0), ("next-row", -4)):
-        yield f"the {name} out-of-domain value is false", lambda i=index: _false_opening(scene, i)
+def output(change_lie: Callable[[Air], Lie] = lambda _: Lie()) -> Make:
+    """The trace is true and the public output is not."""
+
+    def make(scene: Scene) -> tuple[Instance, Lie]:
+        first, last = scene.instance().publics
+        return scene.instance().replace(publics=[first, (last + 1) % P]), change_lie(scene.air)
+
+    return make
 
 
-def _false_opening(scene: Scene, index: int) -> tuple[Instance, Lie]:
-    return scene.instance(), lies.FalseOpening(range(scene.air.openings)[index])
-
-
-def _other_periodics(scene: Scene) -> tuple[Instance, Lie]:
+def other_periodics(scene: Scene) -> tuple[Instance, Lie]:
     others = (*ROUND_CONSTANTS[:-1], 9)
     instance = mixer(scene.log_height, scene.columns, constants=others)
     return instance, lies.OtherPeriodics((SELECTOR, others))
+
+
+def shared_boundaries(scene: Scene) -> tuple[Instance, Lie]:
+    first = len(scene.air.asserted)
+    return scene.instance(Glitch(0, 0, 1), Glitch(0, 1, P - 1)), lies.SharedCoefficient(first, first + 1)
+
+
+def false_opening(index: int) -> Make:
+    return lambda scene: (scene.instance(), lies.FalseOpening(range(scene.air.openings)[index]))
+
+
+def falsehoods(scene: Scene) -> Iterator[tuple[str, Make]]:
+    """Ways to make the claim false, each caught by the identity at z unless it is covered."""
+    middle, end, right = scene.last // 2, scene.last, scene.columns - 1
+    for row in (1, middle, end - 1, end):
+        for column in (0, right) if scene.log_height < 10 else (right,):
+            yield f"the step into row {row} of column {column} is wrong", steps(Glitch(row, column))
+    for row in (0, 1, middle, end - 1, end):
+        yield f"one cell of row {row} is altered", steps(lie=lies.AlteredCell(row, right))
+    yield "the first value is not the public one", steps(Glitch(0, 0))
+    yield "the public output is false", output()
+    omitted: Callable[[Air], Lie] = lambda air: lies.Omitted(air.constraints - 1)  # noqa: E731
+    yield "the public output is false and its boundary omitted", output(omitted)
+    yield "a step is wrong and its constraint omitted", steps(Glitch(middle, 1), lie=lies.Omitted(1))
+    yield "the trace and the quotient use other periodic values", other_periodics
+    yield (
+        "two steps of one row are wrong by opposite amounts, and their constraints share a coefficient",
+        steps(Glitch(middle, 0, 1), Glitch(middle, 2, P - 1), lie=lies.SharedCoefficient(0, 2)),
+    )
+    yield (
+        "two boundary values of one row are wrong by opposite amounts, and their constraints share a coefficient",
+        shared_boundaries,
+    )
+    yield "the quotient is random", steps(lie=lies.RandomQuotient())
+    yield "the quotient is shifted", steps(lie=lies.ShiftedQuotient())
+    yield "the first out-of-domain value is false", false_opening(0)
+    yield "a next-row out-of-domain value is false", false_opening(-4)
 
 
 def covers(scene: Scene) -> Iterator[tuple[str, str, list[Lie]]]:
@@ -213,57 +211,47 @@ def false_trees(scene: Scene) -> Iterator[tuple[str, str, Lie]]:
         yield f"{tree}: the last digest is changed", code, lies.ChangedPath(tree, -1)
 
 
-def told(scene: Scene) -> Iterator[tuple[str, Callable[[], Told]]]:
+def told(scene: Scene) -> Iterator[tuple[str, Told]]:
     """Everything that is told at a scene; above 2^3 rows, each cover goes with two falsehoods instead of all."""
     for name, make in falsehoods(scene):
-        yield name, lambda m=make: Told(*m(), "QUOTIENT")
+        yield name, Told(make, Lie(), "QUOTIENT")
         for cover, code, parts in covers(scene):
             if scene.log_height == 3 or name in COVERED_EVERYWHERE:
-                yield f"{name}; {cover}", lambda m=make, c=code, p=parts: _covered(m(), c, p)
+                yield f"{name}; {cover}", Told(make, Both(*parts), code)
     for name, index in (("first", -3), ("last", -1)):
-        yield f"the {name} chunk's out-of-domain value is false", lambda i=index: Told(
-            *_false_opening(scene, i), "QUOTIENT"
-        )
+        yield f"the {name} chunk's out-of-domain value is false", Told(false_opening(index), Lie(), "QUOTIENT")
     for name, code, lie in (*false_fri(scene), *false_trees(scene)):
-        yield name, lambda c=code, told_lie=lie: Told(scene.instance(), told_lie, c)
+        yield name, Told(steps(lie=lie), Lie(), code)
     for bits in (0, 3):
-        yield f"the nonce is wrong, {bits} bits", lambda b=bits: Told(
-            scene.instance(), lies.WrongNonce(), "GRINDING", b
-        )
-
-
-def _covered(falsehood: tuple[Instance, Lie], code: str, parts: list[Lie]) -> Told:
-    instance, lie = falsehood
-    return Told(instance, Both(lie, *parts), code)
+        yield f"the nonce is wrong, {bits} bits", Told(steps(lie=lies.WrongNonce()), Lie(), "GRINDING", bits)
 
 
 def verdicts(told_here: Told, scene: Scene) -> dict[str, str | None]:
     """What each verifier says of the lying prover's proof."""
-    instance, parameters = told_here.instance, scene.parameters(told_here.grinding_bits)
+    instance, lie = told_here.make(scene)
     claim = instance.air, instance.publics, instance.statement
-    proof = prove(*claim, parameters, instance.trace, told_here.lie)
+    proof = prove(*claim, scene.parameters(told_here.grinding_bits), instance.trace, Both(lie, told_here.cover))
     return {name: verify(*claim, proof) for name, verify in VERIFIERS.items()}
 
 
 CASES = [
-    pytest.param(scene, make, id=f"2^{scene.log_height} {scene.layout}: {name}")
+    pytest.param(scene, told_here, id=f"2^{scene.log_height} {scene.layout}: {name}")
     for scene in SCENES
-    for name, make in told(scene)
+    for name, told_here in told(scene)
 ]
 
 
 class TestLies:
     @pytest.mark.parametrize("scene", SCENES, ids=lambda s: f"2^{s.log_height} {s.layout}")
     def test_the_true_claim_is_accepted(self, scene: Scene) -> None:
-        """The scenes are fair: without a lie, both verifiers accept, and the layout and layers are as this page says."""
+        """The scenes are fair: without a lie, both verifiers accept, and the layout is what the scene says."""
         assert scene.air.narrow == (scene.layout == "narrow")
         assert scene.air.chunks == 3
-        assert set(verdicts(Told(scene.instance(), Lie(), ""), scene).values()) == {None}
+        assert set(verdicts(Told(steps(), Lie(), ""), scene).values()) == {None}
 
-    @pytest.mark.parametrize(("scene", "make"), CASES)
-    def test_a_lie_is_rejected_with_its_code(self, scene: Scene, make: Callable[[], Told]) -> None:
+    @pytest.mark.parametrize(("scene", "told_here"), CASES)
+    def test_a_lie_is_rejected_with_its_code(self, scene: Scene, told_here: Told) -> None:
         """Both verifiers reject what a consistent liar proves, each by the check that the lie must fail."""
-        told_here = make()
         assert verdicts(told_here, scene) == dict.fromkeys(VERIFIERS, told_here.code)
 
     def test_falsehoods_really_break_constraints(self) -> None:

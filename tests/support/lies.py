@@ -1,8 +1,11 @@
-"""Lies for the toy prover. Falsehoods make the claim false; covers hide a falsehood from one check and leave it to a later one.
+"""Lies for the toy prover.
 
-Each lie says which code of docs/protocol.md section 9 it must meet (alone, told about an otherwise true claim; a
-falsehood that is covered meets the code of its last cover).
+Falsehoods make the claim false; covers hide a falsehood from one check and leave it to a later one. Each lie says which
+code of docs/protocol.md section 9 it must meet (alone, told about an otherwise true claim; a falsehood that is covered
+meets the code of its last cover).
 """
+
+# ruff: noqa: ARG002 - hooks have the signatures of `Lie`, whatever they use
 
 from __future__ import annotations
 
@@ -65,20 +68,6 @@ class SharedCoefficient(Lie):
         chosen = weights.copy()
         chosen[self.second] = chosen[self.first]
         return chosen
-
-
-@dataclasses.dataclass(frozen=True)
-class OppositeErrors(Lie):
-    """Two cells are wrong by opposite amounts. QUOTIENT."""
-
-    first: tuple[int, int]
-    second: tuple[int, int]
-
-    def trace(self, run: Run, trace: Array) -> Array:
-        altered = trace.copy()
-        for (row, column), amount in ((self.first, 1), (self.second, P - 1)):
-            altered[row, column] = (int(altered[row, column]) + amount) % P
-        return altered
 
 
 @dataclasses.dataclass(frozen=True)
@@ -433,7 +422,7 @@ class LooseTranscript(Transcript):
 
 @dataclasses.dataclass(frozen=True)
 class Unabsorbed(Lie):
-    """The prover's challenges do not depend on one kind of message. What fires depends on the first challenge after it."""
+    """The prover's challenges do not depend on one kind of message. The first challenge after it decides what fires."""
 
     tag: int
 
@@ -443,7 +432,7 @@ class Unabsorbed(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class ChosenNonce(Lie):
-    """The smallest valid nonce from `start` on. Not false: a verifier cannot know that it is not the smallest of all."""
+    """The smallest valid nonce from `start` on. Not false: a verifier does not know which is the smallest of all."""
 
     start: int
 

@@ -74,7 +74,7 @@ class Air:
 
 
 def decode(data: bytes) -> Air:
-    """Read the encoding of section 4.1. The AIRs of the tests are well formed; this checks no more than its own reading."""
+    """Read the encoding of section 4.1. The AIRs of the tests are well formed; this checks little."""
     words = struct.unpack(f"<{len(data) // 4}I", data)
     version, columns, log_height, n_reads, n_periodics, publics, n_constants, registers, n_code, n_bounds = words[:10]
     assert version == 1
@@ -134,9 +134,7 @@ def _base_mul(a: Array, b: Array) -> Array:
     return a * b % P
 
 
-BASE = Ring(
-    tf.add, tf.sub, _base_mul, tf.inverse, tf.power, lambda v: tf.array([v]), lambda w, v: tf.scale(w[None], v)
-)
+BASE = Ring(tf.add, tf.sub, _base_mul, tf.inverse, tf.power, lambda v: tf.array([v]), lambda w, v: tf.scale(w[None], v))
 EXTENSION = Ring(tf.add, tf.sub, tf.mul, tf.ext_inverse, tf.ext_power, lambda v: tf.lift(tf.array(v)), tf.mul)
 
 
@@ -151,8 +149,8 @@ def quotient(
 ) -> Array:
     """The quotient of section 4.3 at x, extension-valued.
 
-    `x` and each of `reads` are base vectors (N,) with BASE, or one element (5,) with EXTENSION; `weights` (C, 5) are the
-    powers of alpha, unless the prover lies. Raises no error where the constraints fail: it is a rational function.
+    `x` and each of `reads` are base vectors (N,) with BASE, or one element (5,) with EXTENSION; `weights` (C, 5) are
+    the powers of alpha, unless the prover lies. Raises no error where the constraints fail: it is a rational function.
     """
     k, log_k = air.height, air.log_height
     values = _asserted_values(air, ring, x, reads, publics, periodic_values or air.periodics)

@@ -82,11 +82,12 @@ class Transcript:
 
     def element(self) -> Array:
         """One challenge element."""
-        return self.elements(1)[0]
+        return self.elements(1).reshape(DEGREE)
 
     def indices(self, count: int, domain: int) -> list[int]:
         """`count` distinct indices below the power of two `domain`, ascending."""
         words = self.squeeze()
+        assert count <= domain
         taken: set[int] = set()
         while len(taken) < count:
             taken.add(next(words) & (domain - 1))

@@ -1,7 +1,7 @@
 """BabyBear and its extension of degree 5 on numpy arrays: clear first, fast enough for 2^10 rows.
 
-A base-field array is `uint64` with canonical residues. An extension-field array has one more axis, the last, of length 5
-(docs/protocol.md section 1). Transforms work along axis 0, over any further axes.
+A base-field array is `uint64` with canonical residues. An extension-field array has one more axis, the last, of length
+5 (docs/protocol.md section 1). Transforms work along axis 0, over any further axes.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def inverse(a: Array) -> Array:
 def ntt(a: Array, omega: int) -> Array:
     """Values at `omega^0, omega^1, ..` of the polynomials whose coefficients run along axis 0.
 
-    Before each round, `x[f, s]` is the value at the f-th power of a root of order L of the polynomial made of every S-th
-    coefficient from s on, where `L * S` is the whole length; a round joins the classes s and s + S/2.
+    Before each round, `x[f, s]` is the value at the f-th power of a root of order L of the polynomial made of every
+    S-th coefficient from s on, where `L * S` is the whole length; a round joins the classes s and s + S/2.
     """
     x = a[None]
     while x.shape[1] > 1:
@@ -183,7 +183,7 @@ def ext_sum(terms: Array) -> Array:
 
 
 def base_at(coefficients: Array, z: Array) -> Array:
-    """Values at one extension point of base polynomials (coefficients along axis 0, shape (m, columns)): (columns, 5)."""
+    """Values (columns, 5) at one extension point of base polynomials with coefficients (m, columns)."""
     return ext_sum(scale(ext_powers(z, len(coefficients))[:, None], coefficients))
 
 

@@ -44,7 +44,7 @@ def fibonacci(log_height: int, a: int = 0, b: int = 1, *glitches: Glitch) -> Ins
     draft.boundary(0, 0, draft.public(0))
     draft.boundary(1, 0, draft.public(1))
     draft.boundary(1, k - 1, draft.public(2))
-    trace = _run([a, b], k, lambda row, at: [row[1], (row[0] + row[1]) % P], glitches)
+    trace = _run([a, b], k, lambda row, _: [row[1], (row[0] + row[1]) % P], glitches)
     return Instance(draft.encode(), [a, b, int(trace[-1, 1])], b"fibonacci", trace)
 
 
@@ -52,13 +52,11 @@ ROUND_CONSTANTS = (1, 2013265920, 77, 1234567890)
 SELECTOR = (1, 0)
 
 
-def mixer(
-    log_height: int, columns: int, *glitches: Glitch, constants: tuple[int, ...] = ROUND_CONSTANTS
-) -> Instance:
+def mixer(log_height: int, columns: int, *glitches: Glitch, constants: tuple[int, ...] = ROUND_CONSTANTS) -> Instance:
     """`x_j' = x_j^3 * s + x_(j+1) + r` with a selector s and round constants r that are periodic: degree 4, 3 chunks.
 
-    Public: the first column's first value and the last column's last one; the other columns start with constants. The AIR has
-    ROUND_CONSTANTS whatever `constants` the trace is made with.
+    Public: the first column's first value and the last column's last one; the other columns start with constants. The
+    AIR has ROUND_CONSTANTS whatever `constants` the trace is made with.
     """
     k = 1 << log_height
     draft = Draft(columns, log_height, publics=2)
@@ -83,7 +81,7 @@ def mixer(
 
 
 def tribonacci(log_height: int, *glitches: Glitch) -> Instance:
-    """One column, each value the sum of the three before: a constraint that reads three rows ahead and exempts three."""
+    """One column, each value the sum of the three before: one constraint, which exempts the last three rows."""
     k = 1 << log_height
     draft = Draft(1, log_height, publics=4)
     total = draft.add(draft.add(draft.read(0), draft.read(0, 1)), draft.read(0, 2))
@@ -98,24 +96,7 @@ def tribonacci(log_height: int, *glitches: Glitch) -> Instance:
     return Instance(draft.encode(), [int(trace[row, 0]) for row in (0, 1, 2, k - 1)], b"tribonacci", trace)
 
 
-def twins(log_height: int, filler: int = 0) -> Instance:
-    """Two columns that each double from row to row and start and end with public values; `filler` free columns make it wide."""
-    k = 1 << log_height
-    draft = Draft(2 + filler, log_height, publics=4)
-    for j in range(2):
-        draft.check(draft.sub(draft.read(j, 1), draft.add(draft.read(j), draft.read(j))))
-        draft.boundary(j, 0, draft.public(2 * j))
-        draft.boundary(j, k - 1, draft.public(2 * j + 1))
-    doubling = [pow(2, i, P) for i in range(k)]
-    rng = random.Random(log_height)
-    trace = [[x, 3 * x % P, *(rng.randrange(P) for _ in range(filler))] for x in doubling]
-    publics = [trace[0][0], trace[-1][0], trace[0][1], trace[-1][1]]
-    return Instance(draft.encode(), publics, b"twins", np.array(trace, dtype=np.uint64))
-
-
-def _run(
-    start: list[int], rows: int, step: Callable[[list[int], int], list[int]], glitches: Sequence[Glitch]
-) -> Array:
+def _run(start: list[int], rows: int, step: Callable[[list[int], int], list[int]], glitches: Sequence[Glitch]) -> Array:
     trace: list[list[int]] = []
     for at in range(rows):
         trace.append(step(trace[-1], at - 1) if trace else list(start))
@@ -128,9 +109,9 @@ def _run(
 def random_program(seed: int, log_height: int, wide: bool) -> Instance:
     """A random AIR and a trace that satisfies it.
 
-    Column j is either free, or `x_j(i + o_j)` is a random polynomial (degree up to 8) of reads fewer than `o_j` rows ahead
-    (of the row itself, columns before j, when `o_j = 0`), periodic columns, public values and constants; boundaries
-    hold at random rows.
+    Column j is either free, or `x_j(i + o_j)` is a random polynomial (degree up to 8) of reads fewer than `o_j` rows
+    ahead (of the row itself, columns before j, when `o_j = 0`), periodic columns, public values and constants;
+    boundaries hold at random rows.
     """
     return _RandomProgram(seed, log_height, wide).build()
 
@@ -146,13 +127,15 @@ class _RandomProgram:
         self.periodics = [[rng.randrange(P) for _ in range(1 << e)] for e in exponents]
         self.periodic_names = [self.draft.periodic(v) for v in self.periodics]
         self.constants = [rng.choice((0, 1, P - 1, rng.randrange(P))) for _ in range(3)]
-        self.offsets = [rng.choice((None, 0, 1, 1, 1, 2, min(self.k - 1, rng.randrange(1, 16)))) for _ in range(self.columns)]
+        self.offsets = [
+            rng.choice((None, 0, 1, 1, 1, 2, min(self.k - 1, rng.randrange(1, 16)))) for _ in range(self.columns)
+        ]
         self.offsets[0] = 1  # at least one constraint
         self.max_degree = rng.choice((1, 2, 3, 4, 8))
         self.formulas = [None if o is None else self._formula(j, o) for j, o in enumerate(self.offsets)]
 
     def _formula(self, column: int, offset: int) -> list[tuple[int, list[tuple[str, int, int]]]]:
-        """Terms (coefficient index, factors), a factor being ("read", column, offset), ("periodic", i, 0) or ("public", i, 0)."""
+        """Terms (constant, factors); factors are ("read", column, offset), ("periodic", i, 0), ("public", i, 0)."""
         terms = []
         for _ in range(self.rng.randrange(1, 4)):
             factors: list[tuple[str, int, int]] = []

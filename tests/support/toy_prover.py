@@ -2,8 +2,11 @@
 
 `prove` works on coefficients of words over the whole LDE domain (a polynomial of degree below n for any word, of degree
 below k for an honest one), so that after a lie every later message is computed from what was really committed or
-claimed, and the transcript is run honestly. In honest mode it gives the very bytes of the protocol's deterministic prover.
+claimed, and the transcript is run honestly. In honest mode it gives the very bytes of any prover of the protocol, which
+is deterministic.
 """
+
+# ruff: noqa: ARG002 - hooks have one signature, whatever a lie uses of it
 
 from __future__ import annotations
 
@@ -36,9 +39,7 @@ class Parameters:
 
     def to_bytes(self) -> bytes:
         """The 8 bytes."""
-        return struct.pack(
-            "<BBBBI", self.log_blowup, self.grinding_bits, self.cap_log, self.independent, self.queries
-        )
+        return struct.pack("<BBBBI", self.log_blowup, self.grinding_bits, self.cap_log, self.independent, self.queries)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Parameters:
@@ -96,7 +97,7 @@ class Run:
         return tf.ext_powers(self.alpha, self.air.constraints)
 
     def identity_gap(self, openings: Array) -> Array:
-        """What the quotient identity at z misses: composition of the openings minus the chunks' sum. Zero if it holds."""
+        """By how much the quotient identity at z fails: the constraints' side minus the chunks' side."""
         reads, chunks = openings[: len(self.air.reads)], openings[len(self.air.reads) :]
         composed = quotient(self.air, EXTENSION, self.z, list(reads), self.publics, self.weights())
         z_to_k = tf.ext_power(self.z, self.k)
@@ -104,7 +105,7 @@ class Run:
 
 
 class Lie:
-    """Honest in everything. A lie overrides hooks; each gets, last, the honest next thing and returns what to use instead."""
+    """Honest in everything. A lie overrides hooks; each gets, last, the honest thing, and returns its own."""
 
     def transcript(self) -> Transcript:
         """The transcript that the prover runs."""
@@ -344,8 +345,8 @@ def quotient_values(run: Run, lie: Lie, shift: int, log_size: int) -> Array:
 def _quotient_chunks(run: Run, lie: Lie) -> list[Array]:
     """Interpolate the quotient on a domain that holds it if the constraints are kept, and split it into chunks.
 
-    With low-degree columns it is cut to c*k coefficients; with columns of too high degree the last chunk keeps the rest,
-    so that the identity at z still holds.
+    With low-degree columns it is cut to c*k coefficients; with columns of too high degree the last chunk keeps the
+    rest, so that the identity at z still holds.
     """
     length = max(run.k, 1 << int(np.nonzero(run.columns.any(axis=1))[0].max(initial=0)).bit_length())
     log_size = max(run.air.quotient_degree(length), run.k - 1).bit_length()
@@ -421,7 +422,7 @@ def fold(run: Run, t: int, values: Array, beta: Array) -> Array:
 
 
 def _fri(run: Run, lie: Lie, word: Array) -> tuple[list[Tree], Array]:
-    trees = []
+    trees: list[Tree] = []
     for t in itertools.count():
         word = lie.layer(run, t, word)
         run.layers.append(word)
