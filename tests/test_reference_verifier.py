@@ -41,7 +41,11 @@ class Case:
 
     def code(self, proof: bytes | None = None, **changes: Any) -> str | None:
         """The code that the verifier rejects with, None if it accepts; the claim may be changed."""
-        claim = {"air": self.instance.air, "publics": self.instance.publics, "statement": self.instance.statement}
+        claim: dict[str, Any] = {
+            "air": self.instance.air,
+            "publics": self.instance.publics,
+            "statement": self.instance.statement,
+        }
         claim |= changes
         try:
             verify_stark(**claim, proof=self.proof if proof is None else proof)

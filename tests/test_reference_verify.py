@@ -14,7 +14,7 @@ from aprover import reference
 from aprover.air import AirBuilder, Program
 from aprover.errors import ProgramError, ProofFormatError, SecurityError, VerificationCode, VerificationError
 from aprover.programs import Fibonacci
-from aprover.statement import Statement
+from aprover.statement import Statement, Value
 from tests.support.toy_prover import Parameters, prove
 
 STRONG = Parameters(log_blowup=3, queries=12)
@@ -53,10 +53,10 @@ def proof(program: Program, parameters: Parameters = STRONG) -> bytes:
     trace = np.zeros((air.columns, air.height), dtype=np.uint32).T
     program.trace(trace)
     data = statement.to_bytes()
-    return envelope(data, prove(air.data, air.publics(statement), data, parameters.to_bytes(), trace))
+    return envelope(data, prove(air.data, air.publics(statement), data, parameters.to_bytes(), trace.astype(np.uint64)))
 
 
-def code(data: bytes, **arguments: object) -> VerificationCode:
+def code(data: bytes, **arguments: Any) -> VerificationCode:
     with pytest.raises(VerificationError) as caught:
         reference.verify(data, **arguments)
     return caught.value.code
@@ -97,7 +97,7 @@ class TestStatement:
         assert code(envelope(false.to_bytes(), body)) is VerificationCode.QUOTIENT
 
     @pytest.mark.parametrize("outputs", [(), (6765, 0), (2013265921,), (-1,), ("6765",), (True,)])
-    def test_outputs_that_do_not_fit(self, outputs: tuple[object, ...]) -> None:
+    def test_outputs_that_do_not_fit(self, outputs: tuple[Value, ...]) -> None:
         """Outputs of another number or kind than the program's are STATEMENT."""
         true = Fibonacci(20).statement()
         false = Statement(true.program, true.parameters, true.public_inputs, outputs)
@@ -106,7 +106,8 @@ class TestStatement:
     def test_refused_parameters(self) -> None:
         """Parameters that the program itself refuses, or does not have, are PROGRAM."""
         true = Fibonacci(20).statement()
-        for parameters in [(("n", 0),), (("n", 2**60),), (("n", "20"),), (("m", 20),), ()]:
+        refused: list[tuple[tuple[str, Value], ...]] = [(("n", 0),), (("n", 2**60),), (("n", "20"),), (("m", 20),), ()]
+        for parameters in refused:
             false = Statement(true.program, parameters, true.public_inputs, true.public_outputs)
             assert code(envelope(false.to_bytes(), b"")) is VerificationCode.PROGRAM
 
