@@ -126,7 +126,11 @@ class Unprintable:
 
 
 class TestShown:
-    @given(st.recursive(st.integers() | st.text() | st.binary() | st.none(), lambda v: st.lists(v).map(tuple)))
+    @given(
+        st.recursive(
+            st.integers() | st.text() | st.binary() | st.none(), lambda v: st.lists(v, max_size=9).map(tuple), max_leaves=20
+        )
+    )
     def test_it_is_short_for_any_value(self, value: object) -> None:
         """Messages stay bounded whatever a hostile statement holds."""
         assert len(shown(value)) < 200
