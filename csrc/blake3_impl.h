@@ -74,33 +74,34 @@ static __attribute__((noinline)) void compress8(const v8 cv[8], const v8 m[16], 
     }
 }
 
-/* left becomes the chaining values of the parents of left and right. */
-static void merge8(const v8 key[8], v8 left[8], const v8 right[8], uint32_t flags) {
+/* The chaining values of the parents of left and right; out may be one of them. */
+static void merge8(const v8 key[8], const v8 left[8], const v8 right[8], uint32_t flags, v8 out[8]) {
     v8 m[16];
     for (int i = 0; i < 8; i++) {
         m[i] = left[i];
         m[i + 8] = right[i];
     }
-    compress8(key, m, v8_set1(0), 0, APR_B3_BLOCK, flags | APR_B3_PARENT | APR_B3_KEYED, left);
+    compress8(key, m, v8_set1(0), 0, APR_B3_BLOCK, flags | APR_B3_PARENT | APR_B3_KEYED, out);
 }
 
-/* Fills m with the words from byte `offset` on of the eight messages; words beyond `length` bytes are zero. */
-typedef void load_block8(const void *source, size_t offset, uint32_t length, v8 m[16]);
+/* Fills m with the words from byte `offset` on of the eight messages of a group; words beyond `length` bytes are zero. */
+typedef void load_block8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]);
 
-APR_INLINE void chunk8(const v8 key[8], load_block8 *load, const void *source, size_t offset, size_t length, v8 counter_low,
-                       uint32_t counter_high, uint32_t root, v8 cv[8]) {
-    const v8 *chain = key;
+/* The messages of several groups of eight advance block by block together, where they lie in the same cache lines. */
+APR_INLINE void chunk8(const v8 key[8], load_block8 *load, const void *source, size_t groups, size_t offset, size_t length,
+                       v8 counter_low, uint32_t counter_high, uint32_t root, v8 (*cv)[8]) {
     uint32_t flags = APR_B3_KEYED | APR_B3_CHUNK_START;
-    for (;;) {
-        v8 m[16];
+    for (int first = 1;; first = 0) {
         uint32_t take = length > APR_B3_BLOCK ? APR_B3_BLOCK : (uint32_t)length;
         length -= take;
         if (length == 0) flags |= APR_B3_CHUNK_END | root;
-        load(source, offset, take, m);
-        compress8(chain, m, counter_low, counter_high, take, flags, cv);
+        for (size_t g = 0; g < groups; g++) {
+            v8 m[16];
+            load(source, g, offset, take, m);
+            compress8(first ? key : cv[g], m, counter_low, counter_high, take, flags, cv[g]);
+        }
         if (length == 0) break;
         offset += take;
-        chain = cv;
         flags = APR_B3_KEYED;
     }
 }
@@ -124,27 +125,32 @@ APR_INLINE void store_digests(v8 cv[8], size_t count, uint8_t *out) {
     if (count < 8) memcpy(out, all, APR_DIGEST_BYTES * count);
 }
 
-/* Digests of eight messages of `length` bytes; the first `count` are written. */
-APR_INLINE void hash8(const v8 key[8], load_block8 *load, const void *source, size_t length, size_t count, uint8_t *out) {
-    v8 cv[8];
+#define MAX_GROUPS 4
+
+/* Digests of `groups` times eight messages of `length` bytes; the first `count` are written. */
+APR_INLINE void hash8(const v8 key[8], load_block8 *load, const void *source, size_t groups, size_t length, size_t count,
+                      uint8_t *out) {
+    v8 cv[MAX_GROUPS][8];
     if (length <= APR_BLAKE3_CHUNK) {
-        chunk8(key, load, source, 0, length, v8_set1(0), 0, APR_B3_ROOT, cv);
+        chunk8(key, load, source, groups, 0, length, v8_set1(0), 0, APR_B3_ROOT, cv);
     } else {
-        v8 stack[APR_B3_MAX_DEPTH][8];
+        v8 stack[APR_B3_MAX_DEPTH][MAX_GROUPS][8];
         size_t depth = 0, chunk = 0, offset = 0;
         for (; length - offset > APR_BLAKE3_CHUNK; offset += APR_BLAKE3_CHUNK) {
-            chunk8(key, load, source, offset, APR_BLAKE3_CHUNK, v8_set1((uint32_t)chunk), (uint32_t)((uint64_t)chunk >> 32), 0,
-                   stack[depth++]);
+            chunk8(key, load, source, groups, offset, APR_BLAKE3_CHUNK, v8_set1((uint32_t)chunk),
+                   (uint32_t)((uint64_t)chunk >> 32), 0, stack[depth++]);
             chunk++;
-            for (size_t n = chunk; (n & 1) == 0; n >>= 1, depth--) merge8(key, stack[depth - 2], stack[depth - 1], 0);
+            for (size_t n = chunk; (n & 1) == 0; n >>= 1, depth--)
+                for (size_t g = 0; g < groups; g++) merge8(key, stack[depth - 2][g], stack[depth - 1][g], 0, stack[depth - 2][g]);
         }
-        chunk8(key, load, source, offset, length - offset, v8_set1((uint32_t)chunk), (uint32_t)((uint64_t)chunk >> 32), 0, cv);
-        for (; depth > 0; depth--) {
-            merge8(key, stack[depth - 1], cv, depth == 1 ? APR_B3_ROOT : 0);
-            for (int i = 0; i < 8; i++) cv[i] = stack[depth - 1][i];
-        }
+        chunk8(key, load, source, groups, offset, length - offset, v8_set1((uint32_t)chunk),
+               (uint32_t)((uint64_t)chunk >> 32), 0, cv);
+        for (; depth > 0; depth--)
+            for (size_t g = 0; g < groups; g++)
+                merge8(key, stack[depth - 1][g], cv[g], depth == 1 ? APR_B3_ROOT : 0, cv[g]);
     }
-    store_digests(cv, count, out);
+    for (size_t g = 0; g < groups; g++, out += 8 * APR_DIGEST_BYTES)
+        store_digests(cv[g], count - 8 * g < 8 ? count - 8 * g : 8, out);
 }
 
 /* ---- messages as bytes ---- */
@@ -162,8 +168,9 @@ APR_INLINE void load_full_block8(const uint8_t *const lane[8], size_t offset, v8
     }
 }
 
-APR_INLINE void load_bytes8(const void *source, size_t offset, uint32_t length, v8 m[16]) {
+APR_INLINE void load_bytes8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]) {
     const byte_source *s = source;
+    (void)group;
     const uint8_t *lane[8];
     for (size_t i = 0; i < 8; i++) lane[i] = s->first + s->step * (i < s->last ? i : s->last);
     if (length == APR_B3_BLOCK) {
@@ -182,7 +189,7 @@ APR_INLINE void hash_many8(const v8 key[8], const uint8_t *inputs, size_t step, 
     while (count > HASH_SINGLES) {
         size_t now = count < 8 ? count : 8;
         byte_source source = {inputs, step, now - 1};
-        hash8(key, load_bytes8, &source, length, now, out);
+        hash8(key, load_bytes8, &source, 1, length, now, out);
         inputs += step * now;
         out += APR_DIGEST_BYTES * now;
         count -= now;
@@ -197,7 +204,7 @@ static void VEC_NAME(hash_many)(const uint8_t key[32], const uint8_t *inputs, si
     if (length == APR_B3_BLOCK && step == APR_B3_BLOCK) {
         for (; count >= 8; count -= 8) {
             byte_source source = {inputs, APR_B3_BLOCK, 7};
-            hash8(key8, load_bytes8, &source, APR_B3_BLOCK, 8, out);
+            hash8(key8, load_bytes8, &source, 1, APR_B3_BLOCK, 8, out);
             inputs += 8 * APR_B3_BLOCK;
             out += 8 * APR_DIGEST_BYTES;
         }
@@ -220,7 +227,7 @@ void VEC_NAME(apr_blake3_chunks8)(const uint32_t key_words[8], const uint8_t *da
         low[i] = (uint32_t)first_chunk + (uint32_t)i;
     }
     /* first_chunk is a multiple of eight, so that no carry into the high word falls among the lanes. */
-    chunk8(key, load_bytes8, &source, 0, APR_BLAKE3_CHUNK, v8_loadu(low), (uint32_t)(first_chunk >> 32), 0, cv);
+    chunk8(key, load_bytes8, &source, 1, 0, APR_BLAKE3_CHUNK, v8_loadu(low), (uint32_t)(first_chunk >> 32), 0, &cv);
     store_digests(cv, 8, (uint8_t *)cvs);
 }
 
@@ -285,8 +292,9 @@ APR_INLINE void load_octet_column(const octet_source *s, const uint32_t *column,
     for (size_t m = 0; m < 8; m++) out[m] = v8_canonical(out[m]);
 }
 
-static inline void load_octets8(const void *source, size_t offset, uint32_t length, v8 m[16]) {
+static inline void load_octets8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]) {
     const octet_source *s = source;
+    (void)group;
     const uint32_t *column = s->values + offset / 32 * s->stride;
     load_octet_column(s, column, m);
     if (length > 32) load_octet_column(s, column + s->stride, m + 8);
@@ -299,7 +307,7 @@ static void VEC_NAME(hash_octets)(const apr_matrix *matrix, size_t first, size_t
     while (count > 0) {
         size_t now = count < 8 ? count : 8;
         octet_source source = octets_from(matrix, first, now);
-        hash8(key, load_octets8, &source, (size_t)32 * matrix->columns, now, out);
+        hash8(key, load_octets8, &source, 1, (size_t)32 * matrix->columns, now, out);
         first += now;
         out += APR_DIGEST_BYTES * now;
         count -= now;
@@ -309,21 +317,33 @@ static void VEC_NAME(hash_octets)(const apr_matrix *matrix, size_t first, size_t
 typedef struct {
     const uint32_t *values; /* at the first of the rows */
     size_t stride;
-    size_t rows;
+    size_t columns;
+    size_t rows; /* of the only group; all groups are full where there are several */
 } row_source;
 
-static inline void load_rows8(const void *source, size_t offset, uint32_t length, v8 m[16]) {
+/* The next block's columns, each in cache lines of its own, are asked for while this block is compressed: the line of sixteen
+ * rows from `row` on; after the last column comes the first one of the next rows. (As integers, since these addresses may
+ * lie past the matrix.) */
+APR_INLINE void prefetch_columns(const row_source *s, size_t row, size_t column) {
+    for (size_t i = 0; i < 16; i++, column++) {
+        size_t wrapped = column < s->columns ? column * s->stride : (column - s->columns) * s->stride + 8 * MAX_GROUPS;
+        __builtin_prefetch((const void *)((uintptr_t)s->values + sizeof(uint32_t) * (wrapped + row)));
+    }
+}
+
+static inline void load_rows8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]) {
     const row_source *s = source;
-    const uint32_t *p = s->values + offset / 4 * s->stride;
+    const uint32_t *p = s->values + offset / 4 * s->stride + 8 * group;
+    if (group % 2 == 0) prefetch_columns(s, 8 * group, offset / 4 + 16);
     for (uint32_t i = 0; i < 16; i++, p += s->stride) {
         if (i >= length / 4) {
             m[i] = v8_set1(0);
         } else if (s->rows == 8) {
             m[i] = v8_canonical(v8_loadu(p));
         } else {
-            uint32_t words[8] = {0};
-            for (size_t r = 0; r < s->rows; r++) words[r] = p[r];
-            m[i] = v8_canonical(v8_loadu(words));
+            uint32_t lanes[8] = {0};
+            for (size_t r = 0; r < s->rows; r++) lanes[r] = p[r];
+            m[i] = v8_canonical(v8_loadu(lanes));
         }
     }
 }
@@ -331,13 +351,14 @@ static inline void load_rows8(const void *source, size_t offset, uint32_t length
 static void VEC_NAME(hash_rows)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
     v8 key[8];
     broadcast_key(apr_key_leaf, key);
-    while (count > 0) {
-        size_t now = count < 8 ? count : 8;
-        row_source source = {matrix->values + first, matrix->stride, now};
-        hash8(key, load_rows8, &source, (size_t)4 * matrix->columns, now, out);
-        first += now;
-        out += APR_DIGEST_BYTES * now;
-        count -= now;
+    row_source source = {matrix->values + first, matrix->stride, matrix->columns, 8};
+    const size_t length = (size_t)4 * matrix->columns;
+    const size_t most = 8 * MAX_GROUPS;
+    for (; count >= most; count -= most, source.values += most, out += most * APR_DIGEST_BYTES)
+        hash8(key, load_rows8, &source, MAX_GROUPS, length, most, out);
+    for (; count > 0; count -= source.rows, source.values += source.rows, out += 8 * APR_DIGEST_BYTES) {
+        source.rows = count < 8 ? count : 8;
+        hash8(key, load_rows8, &source, 1, length, source.rows, out);
     }
 }
 
