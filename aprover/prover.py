@@ -17,9 +17,20 @@ from numpy.typing import NDArray
 from ._native import ffi, lib
 from .air import CompiledAir, Program
 from .errors import AproverError, ProgramError, ProveError, rejection
+from .programs import poseidon2
 from .security import Parameters
 
-__all__ = ["PATHS", "Flags", "instruction_set", "memory", "prove", "shape_in_c", "verify"]
+__all__ = [
+    "PATHS",
+    "Flags",
+    "blake3_keyed",
+    "instruction_set",
+    "memory",
+    "prove",
+    "shape_in_c",
+    "verify",
+    "write_trace",
+]
 
 PATHS = {"auto": 0, "portable": 1, "avx2": 2}
 """Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the portable one."""
@@ -112,6 +123,22 @@ def memory(air: CompiledAir, parameters: Parameters) -> int:
     return size
 
 
+def blake3_keyed(key: bytes, data: NDArray[np.uint8]) -> bytes:
+    """BLAKE3 in keyed mode: a key of 32 bytes, 32 bytes out. Releases the GIL."""
+    out = ffi.new("uint8_t[32]")
+    lib.aprover_blake3_keyed(key, _pointer("uint8_t *", data), data.nbytes, out)
+    return bytes(ffi.buffer(out))
+
+
+def _poseidon2_chain(state: Sequence[int], count: int) -> tuple[int, ...]:
+    words = ffi.new("uint32_t[16]", list(state))
+    if lib.aprover_poseidon2_chain(words, count, ffi.NULL) != lib.APROVER_OK:
+        raise ProgramError(field="state", value=tuple(state), allowed="16 ints below p")
+    return tuple(words)
+
+
+poseidon2.use_native(_poseidon2_chain)
+
 _local = threading.local()
 
 
@@ -127,22 +154,48 @@ def _arena(size: int) -> NDArray[np.uint8]:
     return arena
 
 
-def _write_trace(program: Program, air: CompiledAir, trace: Any) -> None:
-    """Have the program write its trace into the arena."""
-    columns, height = air.columns, air.height
-    flat = np.frombuffer(ffi.buffer(trace, 4 * columns * height), dtype=np.uint32)
-    flat[:] = 0
+def write_trace(program: Program, columns: NDArray[np.uint32], control: Flags | None = None) -> None:
+    """Have the program make its trace, in C if it can.
+
+    Args:
+        program: Whose trace.
+        columns: Zeroed, contiguous, of shape (columns, height).
+        control: Stops a generator in C; a program's own `trace` runs to its end.
+
+    Raises:
+        ProveError: `trace` raised (its exception is the cause), or there is no such generator.
+        AproverError: What `trace` raised, if it is one of these.
+        Exception: What `control.check` raises, if `control` was cancelled.
+    """
+    native = program.native_trace()
+    if native is None:
+        _run_trace(program, columns)
+        return
+    status = lib.aprover_generate(
+        native[0],
+        native[1],
+        len(native[1]),
+        _pointer("uint32_t *", columns),
+        columns.shape[0],
+        columns.shape[1].bit_length() - 1,
+        ffi.NULL if control is None else _pointer("int32_t *", control.cancel_flag),
+    )
+    if status == lib.APROVER_CANCELLED and control is not None:
+        control.check()
+    if status != lib.APROVER_OK:
+        raise ProveError(f"{program.id}: the trace generator {native[0]} failed with status {status}")
+
+
+def _run_trace(program: Program, columns: NDArray[np.uint32]) -> None:
     try:
-        program.trace(flat.reshape(columns, height).T)
+        program.trace(columns.T)
     except AproverError:
         raise
     except Exception as error:
-        raise ProveError(f"{type(program).__qualname__}.trace raised {type(error).__name__}") from error
+        raise ProveError(f"{program.id}: trace() raised {type(error).__name__}") from error
 
 
-def prove(
-    program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto"
-) -> bytes:
+def prove(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> bytes:
     """The bytes of a STARK proof (docs/protocol.md, section 8) of the program's statement.
 
     The same program and parameters give the same bytes on every machine and path. Blocks for as long as the proof
@@ -170,8 +223,8 @@ def prove(
     try:
         arena = _arena(memory(air, parameters))
         proof = np.empty(int(lib.aprover_proof_bound(loaded.pointer, c_parameters)), dtype=np.uint8)
-    except MemoryError as error:
-        raise ProveError("not enough memory for the proof") from error
+    except MemoryError as cause:
+        raise ProveError("not enough memory for the proof") from cause
     job.air = loaded.pointer
     job.parameters = c_parameters[0]
     job.publics = _pointer("uint32_t *", publics)
@@ -186,7 +239,9 @@ def prove(
     native = program.native_trace()
     if native is None:
         trace = lib.aprover_prove_trace(loaded.pointer, c_parameters, job.arena, job.arena_bytes)
-        _write_trace(program, air, trace)
+        flat = np.frombuffer(ffi.buffer(trace, 4 * air.columns * air.height), dtype=np.uint32)
+        flat[:] = 0
+        _run_trace(program, flat.reshape(air.columns, air.height))
     else:
         arguments = np.array(native[1], dtype=np.uint32)
         job.generator, job.arguments_count = native[0], len(arguments)

@@ -115,9 +115,9 @@ size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *par
 uint32_t *aprover_prove_trace(const aprover_air *air, const aprover_parameters *parameters, void *arena, size_t arena_bytes);
 /* Make the proof. On any failure nothing usable is in `proof`, and proof_length is 0. */
 aprover_status aprover_prove(aprover_job *job, aprover_error *error);
-/* Run a trace generator alone. */
+/* Run a trace generator alone. cancel: as in a job. */
 aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
-                                uint32_t columns, uint32_t log_height);
+                                uint32_t columns, uint32_t log_height, const int32_t *cancel);
 
 /* ---- verifying ---- */
 
@@ -135,8 +135,8 @@ aprover_status aprover_verify(const aprover_air *air, const uint32_t *publics, c
 
 /* BLAKE3 in keyed mode, 32 bytes out. */
 void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t length, uint8_t out[32]);
-/* The Poseidon2 permutation over BabyBear, width 16, on canonical values. */
-void aprover_poseidon2(uint32_t state[16]);
+/* `count` Poseidon2 permutations over BabyBear, width 16, on canonical values; about a microsecond each. cancel: as in a job. */
+aprover_status aprover_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel);
 /* The instruction set that a path takes here: 1 portable, 2 AVX2. */
 uint32_t aprover_path(uint32_t path);
 

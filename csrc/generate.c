@@ -12,7 +12,7 @@ static aprover_status check_arguments(const uint32_t *arguments, size_t count, s
 }
 
 aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
-                                uint32_t columns, uint32_t log_height) {
+                                uint32_t columns, uint32_t log_height, const int32_t *cancel) {
     if (trace == NULL || log_height > 24) return APROVER_ERROR_ARGUMENT;
     switch (generator) {
     case APROVER_GENERATOR_FIBONACCI:
@@ -22,8 +22,7 @@ aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, s
     case APROVER_GENERATOR_POSEIDON2_CHAIN:
         if (columns != apr_poseidon2_columns || check_arguments(arguments, count, 16) != APROVER_OK)
             return APROVER_ERROR_ARGUMENT;
-        apr_trace_poseidon2_chain(trace, log_height, arguments);
-        return APROVER_OK;
+        return apr_trace_poseidon2_chain(trace, log_height, arguments, cancel);
     default:
         return APROVER_ERROR_ARGUMENT;
     }
@@ -33,6 +32,9 @@ void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t len
     apr_blake3_keyed(key, data, length, out);
 }
 
-void aprover_poseidon2(uint32_t state[16]) { apr_poseidon2_permute(state); }
+aprover_status aprover_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel) {
+    if (state == NULL || check_arguments(state, 16, 16) != APROVER_OK) return APROVER_ERROR_ARGUMENT;
+    return apr_poseidon2_chain(state, count, cancel);
+}
 
 uint32_t aprover_path(uint32_t path) { return apr_use_avx2((enum apr_path)path) ? APR_PATH_AVX2 : APR_PATH_PORTABLE; }

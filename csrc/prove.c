@@ -398,7 +398,8 @@ static aprover_status prepare(apr_prover *p, aprover_job *job, aprover_error *er
     }
     if (apr_stopped(p)) return APROVER_CANCELLED;
     if (job->generator == APROVER_GENERATOR_NONE) return APROVER_OK;
-    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->trace, job->air->columns, p->plan.log_k);
+    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->trace, job->air->columns, p->plan.log_k,
+                            job->cancel);
 }
 
 aprover_status aprover_prove(aprover_job *job, aprover_error *error) {

@@ -2,7 +2,7 @@
 #ifndef APROVER_TRACE_H
 #define APROVER_TRACE_H
 
-#include <stdint.h>
+#include "aprover.h"
 
 #define APR_FIBONACCI_COLUMNS 2
 
@@ -11,8 +11,11 @@ void apr_trace_fibonacci(uint32_t *trace, uint32_t log_height, const uint32_t *a
 
 /* arguments: the 16 words of the seed. */
 extern const uint32_t apr_poseidon2_columns;
-void apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, const uint32_t *arguments);
-/* The permutation on canonical values. */
-void apr_poseidon2_permute(uint32_t state[16]);
+aprover_status apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, const uint32_t *arguments, const int32_t *cancel);
+/* `count` permutations of canonical values. */
+aprover_status apr_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel);
+
+/* Whether a cancel flag, which may be NULL, is set. */
+static inline int apr_flag_is_set(const int32_t *flag) { return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0; }
 
 #endif

@@ -77,22 +77,28 @@ static inline void permute(fp state[WIDTH], fp *cells) {
 #undef RECORD
 }
 
-void apr_poseidon2_permute(uint32_t state[16]) {
+aprover_status apr_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel) {
     fp inner[WIDTH];
     for (int i = 0; i < WIDTH; i++) inner[i] = fp_from_u32(state[i]);
-    permute(inner, NULL);
+    for (uint64_t n = 0; n < count; n++) {
+        if (n % BLOCK == 0 && apr_flag_is_set(cancel)) return APROVER_CANCELLED;
+        permute(inner, NULL);
+    }
     for (int i = 0; i < WIDTH; i++) state[i] = fp_to_u32(inner[i]);
+    return APROVER_OK;
 }
 
-void apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, const uint32_t *arguments) {
+aprover_status apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, const uint32_t *arguments, const int32_t *cancel) {
     const size_t rows = (size_t)1 << log_height;
     const size_t block = rows < BLOCK ? rows : BLOCK;
     fp cells[COLUMNS * BLOCK];
     fp state[WIDTH];
     for (int i = 0; i < WIDTH; i++) state[i] = fp_from_u32(arguments[i]);
     for (size_t row = 0; row < rows; row += block) {
+        if (apr_flag_is_set(cancel)) return APROVER_CANCELLED;
         for (size_t i = 0; i < block; i++) permute(state, cells + i);
         for (size_t c = 0; c < COLUMNS; c++)
             for (size_t i = 0; i < block; i++) trace[(c << log_height) + row + i] = fp_to_u32(cells[c * BLOCK + i]);
     }
+    return APROVER_OK;
 }

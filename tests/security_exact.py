@@ -123,7 +123,7 @@ def folds(case: Case) -> int:
 
 def rounds(case: Case, m: int | None) -> dict[str, float]:
     """Bits of every round in one regime (a multiplicity, or None for unique decoding)."""
-    list_square = Fraction(1) if m is None else (m + HALF) ** 2 * Fraction(case.n, case.k + case.rows_read)
+    list_square = Fraction(1) if m is None else (m + HALF) ** 2 * Fraction(case.n, case.k)
     list_bits = log2(list_square) / 2
     out_of_domain = Fraction(case.degree * (case.k + case.rows_read - 1) + case.k - 1, FIELD - case.k - case.n)
     terms = {

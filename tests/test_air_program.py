@@ -167,7 +167,11 @@ class TestEquality:
 
 
 class TestFields:
-    @pytest.mark.parametrize("value", [[1], {1}, 1.5, object(), (1, [2]), Witness((1,)), bytearray(b"x")], ids=repr)
+    @pytest.mark.parametrize(
+        "value",
+        [[1], {1}, 1.5, pytest.param(object(), id="an object"), (1, [2]), Witness((1,)), bytearray(b"x")],
+        ids=repr,
+    )
     def test_parameters_are_immutable_values(self, value: Any) -> None:
         """Anything that a statement cannot hold is refused, with field, value and what is allowed."""
         with pytest.raises(ProgramError, match="points = ") as caught:

@@ -125,12 +125,11 @@ class Unprintable:
         raise RuntimeError("no repr")
 
 
+PLAIN = st.integers() | st.text() | st.binary() | st.none()
+
+
 class TestShown:
-    @given(
-        st.recursive(
-            st.integers() | st.text() | st.binary() | st.none(), lambda v: st.lists(v, max_size=9).map(tuple), max_leaves=20
-        )
-    )
+    @given(st.recursive(PLAIN, lambda value: st.lists(value, max_size=9).map(tuple), max_leaves=20))
     def test_it_is_short_for_any_value(self, value: object) -> None:
         """Messages stay bounded whatever a hostile statement holds."""
         assert len(shown(value)) < 200

@@ -31,7 +31,7 @@ def c_trace(generator: int, arguments: tuple[int, ...], columns: int, log_height
     """The trace that the C generator makes: shape (height, columns)."""
     out = np.full((columns, 1 << log_height), 0xFFFFFFFF, dtype=np.uint32)
     status = lib.aprover_generate(
-        generator, list(arguments), len(arguments), ffi.from_buffer("uint32_t[]", out), columns, log_height
+        generator, list(arguments), len(arguments), ffi.from_buffer("uint32_t[]", out), columns, log_height, ffi.NULL
     )
     assert status == lib.APROVER_OK
     return out.T

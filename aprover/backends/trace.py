@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .._native import ffi, lib
+from .. import prover
 from ..air import CompiledAir, Program, program_from_statement
 from ..air.check import check_trace
 from ..air.field import P
 from ..air.program import describe
-from ..errors import AproverError, ProgramError, ProveError, VerificationCode, VerificationError
+from ..errors import AproverError, ProgramError, VerificationCode, VerificationError
 from ..proof import HEADER_BYTES, TRACE_BODY_BYTES, BackendName, Proof
 from ..statement import Statement
 from .base import Control, Cost, Prefer, field_names
@@ -47,26 +47,6 @@ def _layout(statement: Statement, air: CompiledAir) -> tuple[NDArray[np.uint8], 
     return owner, message, trace
 
 
-def _write_trace(program: Program, out: NDArray[np.uint32]) -> None:
-    generator = program.native_trace()
-    if generator is None:
-        try:
-            program.trace(out)
-        except AproverError:
-            raise
-        except Exception as error:
-            raise ProveError(f"{program.id}: trace() raised {type(error).__name__}") from error
-        if out.max() >= P:
-            raise ProgramError(f"{program.id}: trace() wrote a value that is not below {P}")
-        return
-    number, arguments = generator
-    rows, columns = out.shape
-    pointer = ffi.cast("uint32_t *", out.ctypes.data)
-    status = lib.aprover_generate(number, arguments, len(arguments), pointer, columns, rows.bit_length() - 1)
-    if status != lib.APROVER_OK:
-        raise ProveError(f"{program.id}: the trace generator {number} failed with status {status}")
-
-
 def commitment(program: Program, control: Control | None = None, *, check: bool) -> bytes:
     """The 32 bytes of section 12.
 
@@ -83,15 +63,15 @@ def commitment(program: Program, control: Control | None = None, *, check: bool)
         control.check()
         control.phase = "trace"
     _owner, message, trace = _layout(statement, air)
-    _write_trace(program, trace)
+    prover.write_trace(program, trace.T, control)
+    if trace.max() >= P:
+        raise ProgramError(f"{program.id}: trace() wrote a value that is not below {P}")
     if control is not None:
         control.check()
         control.phase = "prove"
     if check:
         check_trace(describe(program), air, trace, air.publics(statement))
-    out = ffi.new("uint8_t[32]")
-    lib.aprover_blake3_keyed(KEY, ffi.cast("uint8_t *", message.ctypes.data), message.nbytes, out)
-    return bytes(ffi.buffer(out))
+    return prover.blake3_keyed(KEY, message)
 
 
 def _instance(statement: Statement, program: type[Program] | Program | None) -> Program:

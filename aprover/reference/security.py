@@ -35,7 +35,7 @@ def _regimes(k: int, blowup: int, rows_read: int, size: int) -> Iterator[tuple[f
         theta = 1 - sqrt(rate) * (1 + 1 / (2 * m))
         slope = (2 * (m + 0.5) ** 5 + 3 * (m + 0.5) * theta * rate) / (3 * rate**1.5)
         agreeing = isqrt((size * (2 * m + 1)) ** 2 // (4 * m * m * blowup))  # M * sqrt(r) * (2m+1)/(2m)
-        yield (m + 0.5) / sqrt((k + rows_read) / n), slope, (m + 0.5) / sqrt(rate), agreeing
+        yield (m + 0.5) / sqrt(rate), slope, (m + 0.5) / sqrt(rate), agreeing
 
 
 def proven_bits(air: Air, parameters: ReferenceParameters) -> float:

@@ -98,7 +98,7 @@ class Code:
         """Names and bits of all rounds but the queries."""
         shape = self.shape
         k, o, log_n = 1 << shape.log_height, shape.rows_read, shape.log_height + self.log_blowup
-        log_list = 0.0 if m is None else math.log2(m + 0.5) - (math.log2(k + o) - log_n) / 2
+        log_list = 0.0 if m is None else math.log2(m + 0.5) + self.log_blowup / 2
         log_line = self._log2_lines(m)
         yield "constraints", LOG2_FIELD - log_list - math.log2(shape.constraints)
         # |F| - k - n is |F| to within 2^-126 of itself

@@ -60,7 +60,7 @@ static inline void fibonacci_air(test_air *a, uint32_t log_height, uint32_t n, u
     air_boundary(a, 1, 0, B);
     air_boundary(a, 1, n - 1, RESULT);
     const uint32_t start[2] = {3, 5};
-    CHECK(aprover_generate(APROVER_GENERATOR_FIBONACCI, start, 2, trace, 2, log_height) == APROVER_OK);
+    CHECK(aprover_generate(APROVER_GENERATOR_FIBONACCI, start, 2, trace, 2, log_height, NULL) == APROVER_OK);
     a->publics[0] = 3;
     a->publics[1] = 5;
     a->publics[2] = trace[(1u << log_height) + n - 1];
