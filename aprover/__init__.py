@@ -1,7 +1,6 @@
 """An async proving engine: transparent STARK proofs that a computation was carried out correctly.
 
-    proof = await aprover.prove(aprover.Fibonacci(20))
-    statement = aprover.verify(proof)
+A proof is made with ``proof = await aprover.prove(aprover.Fibonacci(20))`` and checked with ``aprover.verify(proof)``.
 """
 
 from __future__ import annotations

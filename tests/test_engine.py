@@ -267,6 +267,30 @@ class TestCancellation:
             go_on.set()
         assert ended.is_set()
 
+    async def test_after_a_user_s_method_no_further_work_begins(self, odd: Callable[..., Odd]) -> None:
+        """Cancelled during public_outputs(), the request does not go on to trace()."""
+        begun, go_on, traced = threading.Event(), threading.Event(), threading.Event()
+
+        def slow() -> None:
+            begun.set()
+            assert go_on.wait(20)
+
+        async def prove(backend: BackendName) -> None:
+            await aprover.prove(odd(in_outputs=slow, in_trace=traced.set), backend=backend)
+
+        for backend in get_args(BackendName):
+            begun.clear()
+            go_on.clear()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(prove, backend)
+                await trio.to_thread.run_sync(begun.wait)
+                nursery.cancel_scope.cancel()
+                # The flag is set once the waiter has seen the cancellation.
+                with trio.CancelScope(shield=True):
+                    await trio.testing.wait_all_tasks_blocked()
+                go_on.set()
+            assert not traced.is_set()
+
     async def test_a_cancelled_batch_leaves_nothing_running(self) -> None:
         """All its requests stop, and none is begun any more."""
         taken: list[int] = []

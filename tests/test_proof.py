@@ -75,6 +75,7 @@ class TestEnvelope:
             {"length": 2**32 - 1},
             {"length": len(STATEMENT.to_bytes()) - 1},
             {"length": len(STATEMENT.to_bytes()) + 1},
+            {"length": len(STATEMENT.to_bytes()) + 1, "body": b""},
             {"statement": b""},
         ],
     )

@@ -145,6 +145,29 @@ class TestCancellation:
         assert job.saw_cancel
         assert job.ended
 
+    async def test_it_sleeps_while_it_waits_for_the_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Shielded: one wait, and not one after another that each ends in Cancelled."""
+        scopes = 0
+
+        class Counted(anyio.CancelScope):
+            def __new__(cls, **settings: Any) -> Any:
+                nonlocal scopes
+                scopes += 1
+                return trio.CancelScope(**settings)
+
+        job = Job(finish_at_once=False)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(workers.run, job, Control())
+            await begun(job)
+            monkeypatch.setattr("aprover.engine.workers.anyio.CancelScope", Counted)
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                for _ in range(20):
+                    await trio.lowlevel.checkpoint()
+            monkeypatch.undo()
+            job.may_finish.set()
+        assert scopes == 1
+
     def test_asyncio_s_own_cancel_waits_too_even_when_repeated(self) -> None:
         """Task.cancel, which passes anyio's shields, as asyncio.timeout and TaskGroup use it."""
 

@@ -86,9 +86,7 @@ def _call_from_thread() -> Callable[[Callable[[], object]], object]:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
-async def run(
-    job: Callable[[Control], T], control: Control, while_waiting: Callable[[], object] | None = None
-) -> T:
+async def run(job: Callable[[Control], T], control: Control, while_waiting: Callable[[], object] | None = None) -> T:
     """Runs `job` on a worker and waits for it.
 
     If this is cancelled, or `while_waiting` raises, the job is cancelled through `control`, and the exception goes on
