@@ -50,11 +50,12 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: help venv build demo test lint pytest bench clean
+.PHONY: help venv build demo test lint format pytest bench clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, C tests, Python tests"
 	@echo "make lint | ctest | pytest            parts of it"
+	@echo "make format    lay out the Python source"
 	@echo "make build     the virtual environment and the C extension, in place"
 	@echo "make bench     speed and memory on one core;  make cbench: the C kernels alone"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind"
@@ -70,8 +71,13 @@ test: lint ctest pytest
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy aprover tests examples benchmarks build_ffi.py setup.py
 	$(BIN)/lint-imports
+
+format: $(VENV)/.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 pytest: build
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -q $(PYTEST_ARGS)

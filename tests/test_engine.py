@@ -29,6 +29,7 @@ from aprover import (
     ProveError,
     SecurityError,
     VerificationError,
+    prover,
 )
 from aprover.backends import Control
 from aprover.engine import workers
@@ -424,6 +425,17 @@ class TestEstimate:
         proof = aprover.prove_sync(program, backend=backend)
         slack = max(len(proof) / 10, len(program.statement().to_bytes()))
         assert abs(aprover.estimate(program, backend=backend).proof_bytes - len(proof)) <= slack
+
+    @pytest.mark.parametrize("program", [Fibonacci(20), Fibonacci(2**14), Poseidon2Chain(tuple(range(16)), 500)])
+    def test_the_time_is_of_the_right_order(self, program: Program) -> None:
+        """Within a factor of 8 of the time that this core spends, whatever else the machine does."""
+        parameters = aprover.prove_sync(program).parameters
+        prover.prove(program, parameters)
+        begun, repeats = time.thread_time(), 10
+        for _ in range(repeats):
+            prover.prove(program, parameters)
+        spent = (time.thread_time() - begun) / repeats
+        assert spent / 8 < aprover.estimate(program).duration < spent * 8
 
     def test_more_work_costs_more(self) -> None:
         """In time and in memory."""

@@ -14,6 +14,11 @@ __all__ = ["StarkBackend"]
 STATEMENT_BYTES = 64
 """What a statement takes, about; `cost` cannot know its outputs."""
 
+# `predicted_time` compares parameters with each other. These make seconds of it, within a factor of 3 from 2^3 to
+# 2^20 rows, as benchmarks/speed.py measured them on the machine class that docs/architecture.md names.
+SECONDS_PER_PROOF = 45e-6
+SECONDS_PER_PREDICTED_NANOSECOND = 4e-9
+
 
 class StarkBackend:
     """See the module's docstring."""
@@ -46,7 +51,7 @@ class StarkBackend:
         shape = shape_of(air)
         parameters = choose(shape, security, prefer)
         return Cost(
-            duration=predicted_time(shape, parameters) * 1e-9,
+            duration=SECONDS_PER_PROOF + SECONDS_PER_PREDICTED_NANOSECOND * predicted_time(shape, parameters),
             proof_bytes=HEADER_BYTES + STATEMENT_BYTES + proof_size(shape, parameters),
             memory=prover.memory(air, parameters),
         )
