@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -72,8 +73,9 @@ class TestExpressions:
 
     def test_numpy_integers_are_constants(self, x: Column) -> None:
         """On either side of an operator."""
-        assert np.int64(3) * x is x * 3
-        assert x + np.uint32(7) is 7 + x
+        three, seven = cast(Any, np.int64(3)), cast(Any, np.uint32(7))
+        assert three * x is x * 3
+        assert x + seven is 7 + x
 
     @pytest.mark.parametrize("value", [1.0, "1", None, [1], True])
     def test_other_operands_are_refused(self, x: Column, value: object) -> None:

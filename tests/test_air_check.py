@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import numpy as np
@@ -231,6 +231,6 @@ class TestAgreement:
 
 
 def builder_of(program: Program) -> AirBuilder:
-    b = AirBuilder([f.name for f in attrs.fields(type(program)) if f.metadata.get("aprover") == "public"])
+    b = AirBuilder([f.name for f in attrs.fields(cast(Any, type(program))) if f.metadata.get("aprover") == "public"])
     type(program).air(b, program)
     return b

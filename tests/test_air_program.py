@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import attrs
 import pytest
@@ -70,7 +70,7 @@ class TestClasses:
         class More(Tribonacci):
             extra: int = public(default=0)
 
-        assert [f.name for f in attrs.fields(More)] == ["n", "seed", "extra"]
+        assert [f.name for f in attrs.fields(cast(Any, More))] == ["n", "seed", "extra"]
         assert "seed" not in repr(More(5, 6))
         with pytest.raises(ProgramError):
             More("5")  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ class TestEquality:
         again = pickle.loads(pickle.dumps(program))
         assert again == program
         assert again.secret == Witness((1, 2))
-        assert set(vars(pickle.loads(pickle.dumps(program)))) == {f.name for f in attrs.fields(Everything)}
+        assert set(vars(pickle.loads(pickle.dumps(program)))) == {f.name for f in attrs.fields(cast(Any, Everything))}
 
 
 class TestFields:

@@ -132,8 +132,8 @@ class TestConstants:
         """-2, 1, 2, 1/2, 3, 4, -1/2, -3, -4, 1/2^8, 1/4, 1/8, 1/2^27, -1/2^8, -1/16, -1/2^27, as Plonky3 lists it."""
         scaled = [value * 2**27 % P for value in DIAGONAL]
         unit = 2**27
-        expected = (-2 * unit, unit, 2 * unit, unit // 2, 3 * unit, 4 * unit, -unit // 2, -3 * unit, -4 * unit)
-        expected += (2**19, 2**25, 2**24, 1, -(2**19), -(2**23), -1)
+        expected = [-2 * unit, unit, 2 * unit, unit // 2, 3 * unit, 4 * unit, -unit // 2, -3 * unit, -4 * unit]
+        expected += [2**19, 2**25, 2**24, 1, -(2**19), -(2**23), -1]
         assert scaled == [value % P for value in expected]
 
 
