@@ -1,0 +1,77 @@
+"""`EngineStatistics`: a frozen snapshot of an engine's counters."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["EngineStatistics"]
+
+
+@attrs.frozen
+class EngineStatistics:
+    """Counters since the engine was opened, and the state at the moment of the snapshot.
+
+    ``requests == hits + joins + flights + rejected + refused``, and every request that did not hit, and was not
+    rejected or refused, is answered once: by a proof, a failure, an expiry, a closing, or it was cancelled.
+    """
+
+    requests: int = 0
+    hits: int = 0
+    """Answered from the cache."""
+    joins: int = 0
+    """Joined an identical flight."""
+    flights: int = 0
+    """Opened a flight of its own."""
+    rejected: int = 0
+    """Refused for overload."""
+    refused: int = 0
+    """Refused because the engine was closed, or the deadline had passed at the door."""
+    proofs: int = 0
+    """Flights that ended with a proof."""
+    failed: int = 0
+    """Flights that ended with an error."""
+    cancelled: int = 0
+    """Flights that were dropped or stopped because nobody waited any more, or the engine was closed."""
+    expired: int = 0
+    """Waiters whose deadline passed."""
+    left: int = 0
+    """Waiters that were cancelled."""
+    inline: int = 0
+    """Flights made on a loop's own thread."""
+    offloaded: int = 0
+    """Flights made by one worker."""
+    split: int = 0
+    """Flights made by several workers."""
+    batches: int = 0
+    """Batches pulled by workers."""
+    queue_wait: float = 0.0
+    """Seconds between opening and start, summed over the flights that started."""
+    started: int = 0
+    cache_entries: int = 0
+    cache_bytes: int = 0
+    evictions: int = 0
+    parked: int = 0
+    """Flights that wait for admission, now."""
+    queued: int = 0
+    """Flights that wait for a worker, now."""
+    running: int = 0
+    """Flights that are being made, now; those being cancelled included."""
+    waiters: int = 0
+    """Waiters without an answer, now."""
+    busy_workers: int = 0
+    idle_workers: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Flights that count against `max_pending`, now."""
+        return self.queued + self.running
+
+    @property
+    def mean_batch_size(self) -> float:
+        """Flights a batch that workers pulled; 0 before the first."""
+        return (self.offloaded + self.split) / self.batches if self.batches else 0.0
+
+    @property
+    def mean_queue_wait(self) -> float:
+        """Seconds that a flight waited for its start, on average; 0 before the first."""
+        return self.queue_wait / self.started if self.started else 0.0
