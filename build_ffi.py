@@ -56,6 +56,7 @@ def make_builder() -> FFI:
         depends=sorted(f"csrc/{path.name}" for path in SOURCE.glob("*.h")),
         include_dirs=["csrc"],
         extra_compile_args=FLAGS,
+        extra_link_args=["-pthread"],
     )
     return ffi
 

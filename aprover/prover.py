@@ -23,10 +23,14 @@ from .security import Parameters
 __all__ = [
     "PATHS",
     "Flags",
+    "Prepared",
+    "Team",
     "blake3_keyed",
     "instruction_set",
     "memory",
+    "prepare",
     "prove",
+    "prove_prepared",
     "shape_in_c",
     "verify",
     "write_trace",
@@ -117,7 +121,7 @@ def memory(air: CompiledAir, parameters: Parameters) -> int:
     Raises:
         ProveError: The parameters do not fit the AIR (section 5).
     """
-    size = int(lib.aprover_prove_memory(_load(air).pointer, _c_parameters(parameters)))
+    size = int(lib.aprover_prove_memory(_load(air).pointer, _c_parameters(parameters), 1))
     if size == 0:
         raise ProveError(f"{parameters} do not fit a trace of {air.height} rows")
     return size
@@ -195,6 +199,187 @@ def _run_trace(program: Program, columns: NDArray[np.uint32]) -> None:
         raise ProveError(f"{program.id}: trace() raised {type(error).__name__}") from error
 
 
+@attrs.frozen(eq=False)
+class Prepared:
+    """A proof that is ready to be made: everything but the work.
+
+    Attributes:
+        program: What is proved.
+        air: Its constraints.
+        native: Whether the trace is made in C, so that the proof can share a C call with others.
+        memory: Bytes of arena for one thread.
+    """
+
+    program: Program
+    air: CompiledAir
+    native: bool
+    memory: int
+    control: Flags | None
+    _job: Any = attrs.field(repr=False)
+    _proof: NDArray[np.uint8] = attrs.field(repr=False)
+    _owned: tuple[object, ...] = attrs.field(repr=False)
+    """What the job points to."""
+
+
+class Team:
+    """Threads that make one proof together. Create it, have other threads `help`, prove with it, then `close`.
+
+    The bytes of a proof are the same however many threads helped, and when.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        """lanes: 1 to 16 threads, the one that proves included."""
+        self._memory = _aligned(lib.aprover_team_memory())
+        self._team = ffi.cast("aprover_team *", ffi.from_buffer(self._memory))
+        self.lanes = lanes
+        self._lock = threading.Lock()
+        self._entered = 0
+        self._closed = False
+        if lib.aprover_team_init(self._team, lanes) != lib.APROVER_OK:
+            raise ValueError(f"a team has 1 to 16 lanes, not {lanes}")
+
+    def help(self, leave: bytearray) -> None:
+        """Works on the team's proof, with the GIL released.
+
+        Returns when the int32 in `leave` has become nonzero, at the end of a task and within about 0.5 ms; when the
+        team is closed; or at once, if all lanes are taken.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._entered += 1
+        try:
+            lib.aprover_help(self._team, _pointer("int32_t *", leave))
+        finally:
+            with self._lock:
+                self._entered -= 1
+                last = self._closed and self._entered == 0
+            if last:
+                lib.aprover_team_destroy(self._team)
+
+    def close(self) -> None:
+        """Sends the helpers home and waits until they have left C. No proof may be under way. May be called twice."""
+        with self._lock:
+            if self._closed:
+                return
+        lib.aprover_team_close(self._team)
+        with self._lock:
+            self._closed = True
+            last = self._entered == 0
+        if last:
+            lib.aprover_team_destroy(self._team)
+
+
+def prepare(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> Prepared:
+    """Everything that a proof needs but the work. Takes tens of microseconds for a program whose AIR is cached.
+
+    Runs the program's `public_outputs`. Arguments and errors as for `prove`.
+    """
+    air = program.compiled()
+    statement = program.statement()
+    loaded = _load(air)
+    publics = np.array(air.publics(statement), dtype=np.uint32)
+    statement_bytes = statement.to_bytes()
+    c_parameters = _c_parameters(parameters)
+    job = ffi.new("aprover_job *")
+    size = memory(air, parameters)
+    try:
+        proof = np.empty(int(lib.aprover_proof_bound(loaded.pointer, c_parameters)), dtype=np.uint8)
+    except MemoryError as cause:
+        raise ProveError("not enough memory for the proof") from cause
+    job.air = loaded.pointer
+    job.parameters = c_parameters[0]
+    job.publics = _pointer("uint32_t *", publics)
+    job.statement = _pointer("uint8_t *", statement_bytes)
+    job.statement_length = len(statement_bytes)
+    job.proof, job.proof_capacity = _pointer("uint8_t *", proof), len(proof)
+    job.path = PATHS[path]
+    owned: list[object] = [loaded, publics, statement_bytes]
+    if control is not None:
+        job.cancel = _pointer("int32_t *", control.cancel_flag)
+        job.progress = _pointer("uint32_t *", control.progress_value)
+    native = program.native_trace()
+    if native is not None:
+        arguments = np.array(native[1], dtype=np.uint32)
+        job.generator, job.arguments_count = native[0], len(arguments)
+        job.arguments = _pointer("uint32_t *", arguments)
+        owned.append(arguments)
+    return Prepared(program, air, native is not None, size, control, job, proof, tuple(owned))
+
+
+def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> list[bytes | Exception]:
+    """Makes the proofs, in order, in one C call for each run of native ones.
+
+    Blocks for as long as that takes; the GIL is released except while a program's own `trace` runs.
+
+    Args:
+        batch: Each may be proved once.
+        team: Helps with each proof in turn.
+
+    Returns:
+        For each, the proof's bytes or the exception that `prove` would have raised.
+    """
+    results: list[bytes | Exception] = []
+    run: list[Prepared] = []
+    for item in batch:
+        if item.native:
+            run.append(item)
+            continue
+        results += _prove_run(run, team)
+        run = []
+        results += _prove_run([item], team)
+    return results + _prove_run(run, team)
+
+
+def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception]:
+    """One C call: native proofs, or one whose program writes the trace."""
+    if not run:
+        return []
+    try:
+        arena = _arena(max(_memory_for(item, team) for item in run))
+    except MemoryError as cause:
+        return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
+    jobs = ffi.new("aprover_job[]", len(run))
+    errors = ffi.new("aprover_error[]", len(run))
+    for i, item in enumerate(run):
+        jobs[i] = item._job[0]
+        jobs[i].arena, jobs[i].arena_bytes = ffi.from_buffer(arena), len(arena)
+        jobs[i].team = ffi.NULL if team is None else team._team
+    if not run[0].native:
+        try:
+            _place_trace(run[0], jobs)
+        except Exception as error:  # noqa: BLE001 - whatever a program's trace raised belongs to its own request
+            return [error]
+    lib.aprover_prove_batch(jobs, len(run), errors)
+    return [_result(item, jobs[i], errors[i]) for i, item in enumerate(run)]
+
+
+def _memory_for(item: Prepared, team: Team | None) -> int:
+    if team is None:
+        return item.memory
+    job = item._job
+    return int(lib.aprover_prove_memory(job.air, ffi.addressof(job, "parameters"), team.lanes))
+
+
+def _place_trace(item: Prepared, job: Any) -> None:
+    air = item.air
+    trace = lib.aprover_prove_trace(job)
+    flat = np.frombuffer(ffi.buffer(trace, 4 * air.columns * air.height), dtype=np.uint32)
+    flat[:] = 0
+    _run_trace(item.program, flat.reshape(air.columns, air.height))
+
+
+def _result(item: Prepared, job: Any, error: Any) -> bytes | Exception:
+    if job.status == lib.APROVER_OK:
+        return item._proof[: job.proof_length].tobytes()
+    if job.status == lib.APROVER_CANCELLED and item.control is not None:
+        try:
+            item.control.check()
+        except Exception as cancelled:  # noqa: BLE001 - the caller's own
+            return cancelled
+    return _failure(job.status, item.air, error)
+
+
 def prove(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> bytes:
     """The bytes of a STARK proof (docs/protocol.md, section 8) of the program's statement.
 
@@ -213,46 +398,15 @@ def prove(program: Program, parameters: Parameters, *, control: Flags | None = N
             is the cause), the parameters do not fit, or there is not enough memory.
         Exception: What `control.check` raises, if `control` was cancelled.
     """
-    air = program.compiled()
-    statement = program.statement()
-    loaded = _load(air)
-    publics = np.array(air.publics(statement), dtype=np.uint32)
-    statement_bytes = statement.to_bytes()
-    job = ffi.new("aprover_job *")
-    c_parameters = _c_parameters(parameters)
-    try:
-        arena = _arena(memory(air, parameters))
-        proof = np.empty(int(lib.aprover_proof_bound(loaded.pointer, c_parameters)), dtype=np.uint8)
-    except MemoryError as cause:
-        raise ProveError("not enough memory for the proof") from cause
-    job.air = loaded.pointer
-    job.parameters = c_parameters[0]
-    job.publics = _pointer("uint32_t *", publics)
-    job.statement = _pointer("uint8_t *", statement_bytes)
-    job.statement_length = len(statement_bytes)
-    job.arena, job.arena_bytes = ffi.from_buffer(arena), len(arena)
-    job.proof, job.proof_capacity = _pointer("uint8_t *", proof), len(proof)
-    job.path = PATHS[path]
-    if control is not None:
-        job.cancel = _pointer("int32_t *", control.cancel_flag)
-        job.progress = _pointer("uint32_t *", control.progress_value)
-    native = program.native_trace()
-    if native is None:
-        trace = lib.aprover_prove_trace(loaded.pointer, c_parameters, job.arena, job.arena_bytes)
-        flat = np.frombuffer(ffi.buffer(trace, 4 * air.columns * air.height), dtype=np.uint32)
-        flat[:] = 0
-        _run_trace(program, flat.reshape(air.columns, air.height))
-    else:
-        arguments = np.array(native[1], dtype=np.uint32)
-        job.generator, job.arguments_count = native[0], len(arguments)
-        job.arguments = _pointer("uint32_t *", arguments)
-    error = ffi.new("aprover_error *")
-    status = lib.aprover_prove(job, error)
-    if status == lib.APROVER_OK:
-        return proof[: job.proof_length].tobytes()
-    if status == lib.APROVER_CANCELLED and control is not None:
-        control.check()
-    raise _failure(status, air, error)
+    (result,) = prove_prepared([prepare(program, parameters, control=control, path=path)])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _caused(error: ProveError, cause: BaseException) -> ProveError:
+    error.__cause__ = cause
+    return error
 
 
 def _failure(status: int, air: CompiledAir, error: Any) -> ProveError:
@@ -261,8 +415,7 @@ def _failure(status: int, air: CompiledAir, error: Any) -> ProveError:
     if status == lib.APROVER_ERROR_TRACE:
         column, row = divmod(int(error.index), air.height)
         failure = ProveError(f"the trace's value in column {air.column_names[column]}, row {row} is not below p")
-        failure.__cause__ = ProgramError(field=f"trace[{row}, {column}]", allowed="0 to 2013265920")
-        return failure
+        return _caused(failure, ProgramError(field=f"trace[{row}, {column}]", allowed="0 to 2013265920"))
     return ProveError(f"the C core failed with status {status}, index {int(error.index)}")
 
 

@@ -88,6 +88,9 @@ typedef enum aprover_generator {
     APROVER_GENERATOR_POSEIDON2_CHAIN = 2 /* arguments: the 16 words of the seed */
 } aprover_generator;
 
+/* Threads that work on one proof together (parallel.c). The caller gives the memory and the threads. */
+typedef struct aprover_team aprover_team;
+
 typedef struct aprover_job {
     const aprover_air *air;
     aprover_parameters parameters;
@@ -105,16 +108,32 @@ typedef struct aprover_job {
     const int32_t *cancel;     /* may be NULL; polled at least every 10 ms; nonzero stops */
     uint32_t *progress;        /* may be NULL; grows from 0 to 1000 */
     uint32_t path;             /* 0: the best instruction set here, 1: portable, 2: AVX2 */
+    uint32_t status;           /* out: the aprover_status */
+    aprover_team *team;        /* may be NULL; the proof's bytes are the same */
 } aprover_job;
 
-/* Bytes of arena that a proof needs, and an upper bound of its length; 0 if the parameters do not fit the AIR. */
-size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters);
+/* Bytes of arena that a proof by so many threads (1 to 16) needs, and an upper bound of its length; 0 if the parameters do not fit
+ * the AIR. */
+size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters, uint32_t lanes);
 size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *parameters);
-/* Where in the arena the trace belongs: column c, row i at [c * rows + i]. The arena keeps tables from one proof to
- * the next, so its first use must be with the first 64 bytes zero. NULL if it is too small. The proof consumes the trace. */
-uint32_t *aprover_prove_trace(const aprover_air *air, const aprover_parameters *parameters, void *arena, size_t arena_bytes);
+/* Where in the job's arena the trace belongs, if the caller writes it: column c, row i at [c * rows + i]; of the job only the AIR, the
+ * parameters, the arena and the team are looked at. The arena keeps tables from one proof to the next, so its first use must be
+ * with the first 64 bytes zero. NULL if it is too small. The proof consumes the trace. */
+uint32_t *aprover_prove_trace(const aprover_job *job);
 /* Make the proof. On any failure nothing usable is in `proof`, and proof_length is 0. */
 aprover_status aprover_prove(aprover_job *job, aprover_error *error);
+/* Make several, one after the other; each job has its own status, and its error if errors is not NULL. Jobs may share an arena. */
+void aprover_prove_batch(aprover_job *jobs, size_t count, aprover_error *errors);
+
+size_t aprover_team_memory(void);
+/* lanes: 1 to 16 threads, the proving one included. */
+aprover_status aprover_team_init(aprover_team *team, uint32_t lanes);
+/* Work on the team's proofs until `leave` (which may be NULL) becomes nonzero, seen within 0.5 ms or at the end of a task, or until
+ * the team is closed. Returns at once if all lanes are taken. */
+void aprover_help(aprover_team *team, const int32_t *leave);
+/* Send the helpers home and wait until they are gone; no proof may be under way. Then destroy, then free the memory. */
+void aprover_team_close(aprover_team *team);
+void aprover_team_destroy(aprover_team *team);
 /* Run a trace generator alone. cancel: as in a job. */
 aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
                                 uint32_t columns, uint32_t log_height, const int32_t *cancel);

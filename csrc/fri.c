@@ -1,4 +1,4 @@
-/* The prover's side of FRI, on coefficients: docs/protocol.md section 7, steps 6 and 7. */
+/* The prover's side of FRI, on coefficients, and the grinding: docs/protocol.md section 7, steps 6 to 8. */
 #include "prover.h"
 
 aprover_status apr_fri(apr_prover *p) {
@@ -23,5 +23,50 @@ aprover_status apr_fri(apr_prover *p) {
     }
     apr_transcript_absorb(&p->transcript, APR_TAG_FINAL, final, (size_t)APR_ELEMENT_BYTES * count);
     p->used += (size_t)APR_ELEMENT_BYTES * count;
+    return APROVER_OK;
+}
+
+/* The slices are tried in waves, so that the smallest nonce of all is found whatever the number of threads. */
+enum { NONCES_IN_SLICE = 1 << 14, SLICES_IN_WAVE = APR_MAX_LANES };
+
+typedef struct {
+    const apr_prover *p;
+    uint8_t key[32];
+    uint64_t from;
+    uint64_t found[SLICES_IN_WAVE]; /* the nonce, or the end of the slice */
+} nonce_search;
+
+static aprover_status try_nonces(void *context, size_t index, uint32_t lane) {
+    nonce_search *job = context;
+    (void)lane;
+    job->found[index] = job->p->hash->grind(job->key, job->p->plan.grinding_bits, job->from + index * NONCES_IN_SLICE, NONCES_IN_SLICE);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+static aprover_status find_nonce(apr_prover *p, uint64_t *nonce) {
+    nonce_search job = {.p = p};
+    const size_t slices = p->team == NULL ? 1 : p->lanes;
+    apr_grinding_key(&p->transcript, job.key);
+    for (;; job.from += slices * NONCES_IN_SLICE) {
+        aprover_status status = apr_parallel(p->team, try_nonces, &job, slices);
+        if (status != APROVER_OK) return status;
+        for (size_t i = 0; i < slices; i++) {
+            *nonce = job.found[i];
+            if (*nonce != job.from + (i + 1) * NONCES_IN_SLICE) return APROVER_OK;
+        }
+    }
+}
+
+aprover_status apr_grind(apr_prover *p) {
+    uint64_t nonce = 0;
+    apr_transcript_squeeze(&p->transcript);
+    if (p->plan.grinding_bits > 0) {
+        aprover_status status = find_nonce(p, &nonce);
+        if (status != APROVER_OK) return status;
+    }
+    apr_put_u32(p->out + p->used, (uint32_t)nonce);
+    apr_put_u32(p->out + p->used + 4, (uint32_t)(nonce >> 32));
+    apr_transcript_absorb(&p->transcript, APR_TAG_NONCE, p->out + p->used, APR_NONCE_BYTES);
+    p->used += APR_NONCE_BYTES;
     return APROVER_OK;
 }

@@ -15,7 +15,7 @@ void apr_parameters_write(const aprover_parameters *parameters, uint8_t bytes[AP
 
 aprover_status apr_plan_make(const aprover_air *air, const aprover_parameters *parameters, apr_plan *plan) {
     const aprover_parameters *p = parameters;
-    if (p->log_blowup < 1 || p->log_blowup > 6 || p->grinding_bits > 32 || p->cap_log > 8 || p->batching > 1 ||
+    if (p->log_blowup < 1 || p->log_blowup > APR_MAX_LOG_BLOWUP || p->grinding_bits > 32 || p->cap_log > 8 || p->batching > 1 ||
         p->queries < 1 || p->queries > 4096 || air->log_height + p->log_blowup > FP_TWO_ADICITY)
         return APROVER_REJECT_PARAMETERS;
     *plan = (apr_plan){.log_k = air->log_height, .log_blowup = p->log_blowup, .log_n = air->log_height + p->log_blowup,

@@ -16,6 +16,7 @@
 #define APR_ARITY 8
 #define APR_LOG_FINAL_MAX 6 /* folding stops at no more than 2^6 coefficients */
 #define APR_MAX_FOLDS 8
+#define APR_MAX_LOG_BLOWUP 6
 
 typedef struct {
     uint32_t log_k, log_blowup, log_n, narrow;

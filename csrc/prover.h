@@ -3,6 +3,7 @@
 #define APROVER_PROVER_H
 
 #include "merkle.h"
+#include "parallel.h"
 #include "protocol.h"
 
 /* A committed matrix over an evaluation domain. */
@@ -21,6 +22,8 @@ typedef struct {
     const apr_air_kernels *evaluator;
     apr_twiddles twiddles;
     apr_transcript transcript;
+    aprover_team *team;    /* NULL if one thread works: always for short traces */
+    uint32_t lanes;
 
     /* Regions of the arena. Vectors over the challenge field have the stride `stride_k`. */
     size_t stride_k;
@@ -36,7 +39,10 @@ typedef struct {
     fx *alphas;
     fx *openings;
     fx *lambdas;
-    void *scratch;         /* of the evaluator */
+    fx *dots;              /* sums of the columns under way, for each lane */
+    void *point_scratch;   /* of the evaluation at z */
+    void *scratch;         /* of the evaluator, scratch_bytes for each lane */
+    size_t scratch_bytes;
     uint32_t *indices;     /* queries: the sampled ones, one layer's, and scratch of the multi-proof */
     uint32_t *layer_indices;
     uint32_t *proof_scratch;
@@ -61,15 +67,37 @@ static inline fp apr_coset_shift(const apr_plan *plan, uint32_t t, uint32_t j) {
     return fp_mul(apr_layer_shift(t), fp_pow(fp_root(plan->log_n - APR_LOG_ARITY * t), j));
 }
 
+/* Columns of coefficients. */
+typedef struct {
+    const uint32_t *values;
+    size_t stride;
+    uint32_t count;
+    uint32_t log_n;
+} apr_columns;
+
+/* arena.c: bind the regions to the arena, which needs `needed` bytes. Larger tables of earlier proofs are kept if the rest fits behind. */
+aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *needed);
+
 /* Phases. Each returns APROVER_OK or APROVER_CANCELLED. */
 
-/* Evaluate the columns' coefficients (stride apart) on the domain of FRI layer t into the commitment's matrix. */
-aprover_status apr_extend(const apr_prover *p, const uint32_t *coefficients, size_t stride, uint32_t t, apr_commitment *c);
+/* commit.c: columns of k values on the trace domain, or on a coset of it with 1/scale as its shift, to coefficients, in place. */
+aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, fp scale);
+/* Evaluate columns on 2^log_cosets cosets, one after the other in `out`. */
+aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts,
+                            uint32_t log_cosets);
+/* Evaluate columns of coefficients on the domain of FRI layer t into the commitment's matrix. */
+aprover_status apr_extend(const apr_prover *p, const uint32_t *coefficients, size_t stride, uint32_t t, const apr_commitment *c);
 /* Hash the tree, write the cap into the proof and absorb it. */
 aprover_status apr_commit(apr_prover *p, apr_commitment *c, enum apr_tag tag);
-/* The quotient's coefficients from the committed trace (quotient.c). */
+/* quotient.c: the quotient's coefficients from the committed trace. */
 aprover_status apr_quotient(apr_prover *p, fx alpha);
-/* Commit and fold until few coefficients are left, then send those (fri.c). */
+/* deep.c: the openings of step 4, and D_0 of step 5. */
+aprover_status apr_open_at_z(apr_prover *p, fx z);
+aprover_status apr_deep_polynomial(apr_prover *p, fx z);
+/* fri.c: commit and fold until few coefficients are left, then send those; and the nonce. */
 aprover_status apr_fri(apr_prover *p);
+aprover_status apr_grind(apr_prover *p);
+/* queries.c: draw the indices and open the trees. */
+aprover_status apr_answer_queries(apr_prover *p);
 
 #endif

@@ -61,39 +61,81 @@ static aprover_status add_sparse(apr_prover *p, apr_fxv q, const uint32_t *value
     return APROVER_OK;
 }
 
-/* Q's values on one coset. */
+/* Q's values on one coset, some rows a task. Each lane has an evaluator's scratch of its own. */
+enum { ROWS_IN_TASK = 16 * APR_AIR_BLOCK };
+
+typedef struct {
+    const apr_prover *p;
+    apr_air_coset coset;
+    apr_fxv q;
+    uint8_t prepared[APR_MAX_LANES];
+    size_t count; /* rows that the evaluator takes at once */
+} evaluation;
+
+static aprover_status evaluate_rows(void *context, size_t index, uint32_t lane) {
+    evaluation *job = context;
+    const apr_prover *p = job->p;
+    const size_t k = (size_t)1 << p->plan.log_k, start = index * ROWS_IN_TASK;
+    apr_air_coset coset = job->coset;
+    coset.scratch = (uint8_t *)p->scratch + p->scratch_bytes * lane;
+    if (!job->prepared[lane]) p->evaluator->prepare(&coset);
+    job->prepared[lane] = 1;
+    for (size_t first = start; first < k && first < start + ROWS_IN_TASK; first += job->count) {
+        p->evaluator->block(&coset, first, job->count, (apr_fxv){job->q.values + first, job->q.stride});
+        if (apr_stopped(p)) return APROVER_CANCELLED;
+    }
+    return APROVER_OK;
+}
+
 static aprover_status evaluate_coset(apr_prover *p, uint32_t t, apr_fxv q) {
     const aprover_air *air = p->air;
     const size_t k = (size_t)1 << air->log_height;
     const uint32_t blowup = 1u << p->plan.log_blowup;
     const fp shift = evaluation_shift(p, t);
-    apr_air_coset coset = {.air = air, .shift = shift, .publics = p->publics, .alphas = p->alphas, .scratch = p->scratch,
+    aprover_status status;
+    apr_air_coset coset = {.air = air, .shift = shift, .publics = p->publics, .alphas = p->alphas,
                            .direct_boundaries = air->rows <= APR_DIRECT_ROWS, .poly = p->poly, .twiddles = p->twiddles};
     if (t < blowup) {
         coset.values = p->trace_lde + (size_t)t * k;
         coset.stride = p->trace_commitment.matrix.stride;
     } else {
-        for (uint32_t c = 0; c < air->columns; c++) {
-            if (apr_stopped(p) || p->poly->evaluate(&p->twiddles, p->coset + c * k, p->trace + c * k,
-                                                    air->log_height, shift, apr_poll_cancel, p))
-                return APROVER_CANCELLED;
-        }
+        const apr_columns trace = {p->trace, k, air->columns, air->log_height};
+        status = apr_evaluate(p, &trace, p->coset, k, &shift, 0);
+        if (status != APROVER_OK) return status;
         coset.values = p->coset;
         coset.stride = k;
     }
-    p->evaluator->prepare(&coset);
     /* Very long programs are polled often by taking fewer rows at once. */
-    const size_t block = air->instructions > 1u << 16 ? 8 : APR_AIR_BLOCK, count = k < block ? k : block;
-    for (size_t first = 0; first < k; first += count) {
-        p->evaluator->block(&coset, first, count, (apr_fxv){q.values + first, q.stride});
-        if (apr_stopped(p)) return APROVER_CANCELLED;
-    }
+    const size_t block = air->instructions > 1u << 16 ? 8 : APR_AIR_BLOCK;
+    evaluation job = {p, coset, q, {0}, k < block ? k : block};
+    status = apr_parallel(p->team, evaluate_rows, &job, (k + ROWS_IN_TASK - 1) / ROWS_IN_TASK);
+    if (status != APROVER_OK) return status;
     return coset.direct_boundaries ? APROVER_OK : add_sparse(p, q, coset.values, coset.stride, shift);
+}
+
+/* From the remainders R on the cosets to the chunks, some coefficients a task. */
+enum { ROWS_IN_MIX = 1 << 14 };
+
+typedef struct {
+    const apr_prover *p;
+    uint32_t c;
+    const fp *matrix;
+    size_t slice;
+} mixing;
+
+static aprover_status mix_slice(void *context, size_t index, uint32_t lane) {
+    const mixing *job = context;
+    const apr_prover *p = job->p;
+    uint32_t *x = p->quotient + index % FX_DEGREE * p->stride_k + index / FX_DEGREE * job->slice;
+    (void)lane;
+    p->evaluator->mix(x, FX_DEGREE * p->stride_k, job->c, job->matrix, job->slice);
+    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 aprover_status apr_quotient(apr_prover *p, fx alpha) {
     const aprover_air *air = p->air;
     const uint32_t c = air->chunks, log_k = air->log_height;
+    const size_t k = (size_t)1 << log_k;
     fp y[APR_MAX_CHUNKS], matrix[APR_MAX_CHUNKS * APR_MAX_CHUNKS];
     p->alphas[0] = fx_one();
     for (uint32_t i = 1; i < air->constraints; i++) p->alphas[i] = fx_mul(p->alphas[i - 1], alpha);
@@ -102,22 +144,13 @@ aprover_status apr_quotient(apr_prover *p, fx alpha) {
         apr_fxv q = {p->quotient + (size_t)t * FX_DEGREE * p->stride_k, p->stride_k};
         aprover_status status = evaluate_coset(p, t, q);
         if (status != APROVER_OK) return status;
-        for (int e = 0; e < FX_DEGREE; e++) {
-            uint32_t *column = q.values + e * q.stride;
-            if (p->poly->interpolate(&p->twiddles, column, log_k, apr_poll_cancel, p)) return APROVER_CANCELLED;
-            p->poly->scale_powers(column, log_k, inverse);
-            if (apr_stopped(p)) return APROVER_CANCELLED;
-        }
+        status = apr_interpolate(p, q.values, q.stride, FX_DEGREE, inverse);
+        if (status != APROVER_OK) return status;
         y[t] = shift;
         for (uint32_t i = 0; i < log_k; i++) y[t] = fp_sqr(y[t]);
     }
     if (c == 1) return APROVER_OK;
     invert_vandermonde(matrix, y, c);
-    const size_t k = (size_t)1 << log_k, step = FX_DEGREE * p->stride_k, slice = k < 65536 ? k : 65536;
-    for (int e = 0; e < FX_DEGREE; e++)
-        for (size_t i = 0; i < k; i += slice) {
-            p->evaluator->mix(p->quotient + e * p->stride_k + i, step, c, matrix, slice);
-            if (apr_stopped(p)) return APROVER_CANCELLED;
-        }
-    return APROVER_OK;
+    mixing job = {p, c, matrix, k < ROWS_IN_MIX ? k : ROWS_IN_MIX};
+    return apr_parallel(p->team, mix_slice, &job, FX_DEGREE * (k / job.slice));
 }

@@ -1,4 +1,5 @@
 /* Prove and verify whole statements: layouts, degrees beyond the blowup, boundaries on many rows, failures, mutants. */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "../../csrc/dispatch.h"
@@ -29,7 +30,7 @@ static void open_fixture(fixture *f, aprover_parameters parameters) {
     CHECK(aprover_air_load(f->encoding.words, f->encoding.count, f->air_memory, bytes, &error) == APROVER_OK);
     f->air = (const aprover_air *)f->air_memory;
     f->parameters = parameters;
-    f->arena_bytes = aprover_prove_memory(f->air, &parameters);
+    f->arena_bytes = aprover_prove_memory(f->air, &parameters, 1);
     f->proof_capacity = aprover_proof_bound(f->air, &parameters);
     f->scratch_bytes = aprover_verify_memory(f->air, &parameters);
     CHECK(f->arena_bytes > 0 && f->proof_capacity > 0 && f->scratch_bytes > 0);
@@ -53,8 +54,10 @@ static aprover_job job_of(fixture *f) {
                          .proof = f->proof, .proof_capacity = f->proof_capacity};
 }
 
-static void place_trace(fixture *f, aprover_parameters parameters) {
-    uint32_t *trace = aprover_prove_trace(f->air, &parameters, f->arena, f->arena_bytes);
+static void place_trace(fixture *f, aprover_team *team) {
+    aprover_job job = job_of(f);
+    job.team = team;
+    uint32_t *trace = aprover_prove_trace(&job);
     CHECK(trace != NULL);
     memcpy(trace, f->trace, 4 * (size_t)f->encoding.columns << f->encoding.log_height);
 }
@@ -62,7 +65,7 @@ static void place_trace(fixture *f, aprover_parameters parameters) {
 static aprover_status prove(fixture *f, uint32_t path, aprover_error *error) {
     aprover_job job = job_of(f);
     job.path = path;
-    place_trace(f, f->parameters);
+    place_trace(f, NULL);
     aprover_status status = aprover_prove(&job, error);
     f->length = job.proof_length;
     CHECK((int32_t)status == error->status);
@@ -163,7 +166,7 @@ static void failures_are_named(void) {
 
     aprover_job job = job_of(&f);
     job.cancel = &set_flag;
-    place_trace(&f, f.parameters);
+    place_trace(&f, NULL);
     CHECK(aprover_prove(&job, &error) == APROVER_CANCELLED && job.proof_length == 0);
 
     job = job_of(&f);
@@ -243,6 +246,66 @@ static void mutants_are_rejected(void) {
     puts("ok mutants are rejected");
 }
 
+static void *help(void *team) {
+    aprover_help(team, NULL);
+    return NULL;
+}
+
+static int32_t leave_flag;
+static void *help_until_told(void *team) {
+    aprover_help(team, &leave_flag);
+    return NULL;
+}
+
+/* Helpers, of which one leaves in the middle and one finds no lane, change nothing in the bytes. */
+static void teams_give_the_same_bytes(void) {
+    static fixture f;
+    aprover_error error;
+    aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
+    for (int wide = 0; wide < 2; wide++) {
+        const uint32_t h = 13 + (wide == 0);
+        f.trace = malloc(4u * 40 << h);
+        if (wide) power_air(&f.encoding, h, 40, 3, 20, f.trace);
+        else fibonacci_air(&f.encoding, h, 10000, f.trace);
+        open_fixture(&f, (aprover_parameters){1, 12, 2, 0, 30});
+        CHECK(prove(&f, 0, &error) == APROVER_OK);
+        uint8_t *alone = aligned(f.length);
+        const size_t length = f.length;
+        memcpy(alone, f.proof, length);
+
+        CHECK(aprover_team_init(team, 3) == APROVER_OK);
+        free(f.arena);
+        f.arena_bytes = aprover_prove_memory(f.air, &f.parameters, 3);
+        f.arena = aligned(f.arena_bytes);
+        memset(f.arena, 0, 64);
+        pthread_t threads[3];
+        leave_flag = 0;
+        for (int i = 0; i < 3; i++) CHECK(pthread_create(&threads[i], NULL, i == 0 ? help_until_told : help, team) == 0);
+        for (int round = 0; round < 3; round++) {
+            aprover_job job = job_of(&f);
+            job.team = team;
+            place_trace(&f, team);
+            if (round == 1) __atomic_store_n(&leave_flag, 1, __ATOMIC_RELAXED);
+            CHECK(aprover_prove(&job, &error) == APROVER_OK);
+            CHECK(job.proof_length == length && memcmp(f.proof, alone, length) == 0);
+        }
+        f.trace[5] ^= 1;
+        aprover_job job = job_of(&f);
+        job.team = team;
+        place_trace(&f, team);
+        CHECK(aprover_prove(&job, &error) == APROVER_ERROR_CONSTRAINTS);
+        job.cancel = &set_flag;
+        CHECK(aprover_prove(&job, &error) == APROVER_CANCELLED);
+        aprover_team_close(team);
+        for (int i = 0; i < 3; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+        aprover_team_destroy(team);
+        free(alone);
+        close_fixture(&f);
+    }
+    free(team);
+    puts("ok teams give the same bytes");
+}
+
 int main(void) {
     narrow_traces();
     high_degrees();
@@ -251,5 +314,6 @@ int main(void) {
     failures_are_named();
     arenas_are_reused();
     mutants_are_rejected();
+    teams_give_the_same_bytes();
     return 0;
 }

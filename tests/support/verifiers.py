@@ -69,12 +69,12 @@ def native_prove(instance: Instance, parameters: bytes, path: int = 0) -> bytes:
     given = ffi.addressof(job, "parameters")
     publics = ffi.new("uint32_t[]", [*instance.publics, 0])
     statement = ffi.from_buffer(instance.statement)
-    size, bound = lib.aprover_prove_memory(loaded, given), lib.aprover_proof_bound(loaded, given)
+    size, bound = lib.aprover_prove_memory(loaded, given, 1), lib.aprover_proof_bound(loaded, given)
     arena, _owner = aligned(size)
     proof = ffi.new("uint8_t[]", max(bound, 1))
     job.publics, job.statement, job.statement_length = publics, statement, len(instance.statement)
     job.arena, job.arena_bytes, job.proof, job.proof_capacity, job.path = arena, size, proof, bound, path
-    target = lib.aprover_prove_trace(loaded, given, arena, size)
+    target = lib.aprover_prove_trace(job)
     if target == ffi.NULL:
         raise NativeError("no room for the trace")
     columns = np.ascontiguousarray(instance.trace.T.astype("<u4")).tobytes()
