@@ -110,5 +110,21 @@ static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, 
 }
 
 const apr_poly_kernels VEC_NAME(apr_poly_kernels) = {
-    from_canonical, to_canonical, interpolate,   evaluate, scale_powers, scale, add_scaled, invert, powers, dot,
-    dot_columns,    accumulate,   accumulate_fx, divide,   fold};
+    .from_canonical = from_canonical,
+    .to_canonical = to_canonical,
+    .interpolate = interpolate,
+    .evaluate = evaluate,
+    .interpolate_columns = interpolate_columns,
+    .evaluate_columns = evaluate_columns,
+    .scale_powers = scale_powers,
+    .scale = scale,
+    .add_scaled = add_scaled,
+    .invert = invert,
+    .powers = powers,
+    .dot = dot,
+    .dot_columns = dot_columns,
+    .accumulate = accumulate,
+    .accumulate_fx = accumulate_fx,
+    .divide = divide,
+    .fold = fold,
+};

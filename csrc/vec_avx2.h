@@ -38,6 +38,7 @@ static inline void v8_store_bytes(uint8_t *p, v8 a) { _mm256_storeu_si256((__m25
 static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) {
     return _mm256_loadu2_m128i((const __m128i_u *)(const void *)q, (const __m128i_u *)(const void *)p);
 }
+static inline void v8_store_halves(uint32_t *p, uint32_t *q, v8 a) { _mm256_storeu2_m128i((__m128i_u *)(void *)q, (__m128i_u *)(void *)p, a); }
 static inline v8 v8_load_pairs(const uint32_t *p, const uint32_t *q, const uint32_t *r, const uint32_t *s) {
     __m128i low = _mm_unpacklo_epi64(_mm_loadl_epi64((const __m128i_u *)(const void *)p),
                                      _mm_loadl_epi64((const __m128i_u *)(const void *)q));
@@ -99,14 +100,14 @@ static inline void v8_wide_butterfly(v8 *a, v8 *b, v8_wide x) {
     *a = _mm256_min_epu32(sum, _mm256_sub_epi32(sum, p));
     *b = _mm256_min_epu32(difference, _mm256_add_epi32(difference, p));
 }
-static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8 t) {
-    v8_wide_butterfly(a, b, v8_wide_mul(v8_split_of(*b), v8_split_of(t)));
+static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8_split t) {
+    v8_wide_butterfly(a, b, v8_wide_mul(v8_split_of(*b), t));
 }
 /* a - b + p < 2p < 2^32, and 2p * p < p * 2^32, the range of the reduction. */
-static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8 t) {
+static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8_split t) {
     v8 difference = _mm256_sub_epi32(_mm256_add_epi32(*a, v8_set1(FP_P)), *b);
     *a = v8_add(*a, *b);
-    *b = v8_mul(difference, t);
+    *b = v8_wide_reduce(v8_wide_mul(v8_split_of(difference), t));
 }
 /* fp_to_u32: the product of a with 1 has no high word, so one reduction is all. */
 static inline v8 v8_canonical(v8 a) {
@@ -132,20 +133,13 @@ static inline v8 v8_rotr8(v8 a) {
 }
 static inline v8 v8_rotr7(v8 a) { return v8_or(_mm256_srli_epi32(a, 7), _mm256_slli_epi32(a, 25)); }
 
-static inline v8 v8_pick_even(v8 a, v8 b) {
-    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
-}
-static inline v8 v8_pick_odd(v8 a, v8 b) {
-    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xdd));
-}
-static inline v8 v8_zip_low(v8 a, v8 b) { return _mm256_unpacklo_epi32(a, b); }
-static inline v8 v8_zip_high(v8 a, v8 b) { return _mm256_unpackhi_epi32(a, b); }
-static inline v8 v8_low_halves(v8 a, v8 b) { return _mm256_permute2x128_si256(a, b, 0x20); }
-static inline v8 v8_high_halves(v8 a, v8 b) { return _mm256_permute2x128_si256(a, b, 0x31); }
-static inline v8 v8_swap_middle(v8 a) { return _mm256_permute4x64_epi64(a, 0xd8); }
-static inline v8 v8_permute(v8 a, v8 index) { return _mm256_permutevar8x32_epi32(a, index); }
-static inline v8 v8_set(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h) {
-    return _mm256_setr_epi32((int)a, (int)b, (int)c, (int)d, (int)e, (int)f, (int)g, (int)h);
+static inline void v8_transpose_halves(v8 r[4]) {
+    v8 a = _mm256_unpacklo_epi32(r[0], r[1]), b = _mm256_unpackhi_epi32(r[0], r[1]);
+    v8 c = _mm256_unpacklo_epi32(r[2], r[3]), d = _mm256_unpackhi_epi32(r[2], r[3]);
+    r[0] = _mm256_unpacklo_epi64(a, c);
+    r[1] = _mm256_unpackhi_epi64(a, c);
+    r[2] = _mm256_unpacklo_epi64(b, d);
+    r[3] = _mm256_unpackhi_epi64(b, d);
 }
 
 static inline void v8_transpose(v8 r[8]) {

@@ -46,6 +46,9 @@ static inline v8 v8_load_bytes(const uint8_t *p) {
 static inline void v8_store_bytes(uint8_t *p, v8 a) { memcpy(p, a.w, 32); }
 /* Four words from each of two places; two words from each of four. */
 static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) { V8_LANES(i < 4 ? p[i] : q[i - 4]); }
+static inline void v8_store_halves(uint32_t *p, uint32_t *q, v8 a) {
+    for (int i = 0; i < 8; i++) (i < 4 ? p : q - 4)[i] = a.w[i];
+}
 static inline v8 v8_load_pairs(const uint32_t *p, const uint32_t *q, const uint32_t *r, const uint32_t *s) {
     return (v8){{p[0], p[1], q[0], q[1], r[0], r[1], s[0], s[1]}};
 }
@@ -85,13 +88,13 @@ static inline void v8_butterfly(v8 *a, v8 *b) {
     *a = v8_add(t, *b);
     *b = v8_sub(t, *b);
 }
-static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8 t) {
-    *b = v8_mul(*b, t);
+static inline void v8_butterfly_evaluate(v8 *a, v8 *b, v8_split t) {
+    *b = v8_mul(*b, t.v);
     v8_butterfly(a, b);
 }
-static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8 t) {
+static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8_split t) {
     v8_butterfly(a, b);
-    *b = v8_mul(*b, t);
+    *b = v8_mul(*b, t.v);
 }
 /* Out of Montgomery form: canonical words. */
 static inline v8 v8_canonical(v8 a) { V8_LANES(fp_to_u32(a.w[i])); }
@@ -105,20 +108,15 @@ static inline v8 v8_rotr12(v8 a) { V8_LANES(a.w[i] >> 12 | a.w[i] << 20); }
 static inline v8 v8_rotr8(v8 a) { V8_LANES(a.w[i] >> 8 | a.w[i] << 24); }
 static inline v8 v8_rotr7(v8 a) { V8_LANES(a.w[i] >> 7 | a.w[i] << 25); }
 
-/* Shuffles; a half is four lanes. In each half: lanes 0, 2 (or 1, 3) of a, then of b. */
-static inline v8 v8_pick_even(v8 a, v8 b) { V8_LANES((i & 2 ? b : a).w[(i & 4) + 2 * (i & 1)]); }
-static inline v8 v8_pick_odd(v8 a, v8 b) { V8_LANES((i & 2 ? b : a).w[(i & 4) + 2 * (i & 1) + 1]); }
-/* In each half: lanes 0 and 1 (or 2 and 3) of a and b in turn. */
-static inline v8 v8_zip_low(v8 a, v8 b) { V8_LANES((i & 1 ? b : a).w[(i & 4) + (i >> 1 & 1)]); }
-static inline v8 v8_zip_high(v8 a, v8 b) { V8_LANES((i & 1 ? b : a).w[(i & 4) + (i >> 1 & 1) + 2]); }
-/* The low (or high) half of a, then that of b. */
-static inline v8 v8_low_halves(v8 a, v8 b) { V8_LANES((i & 4 ? b : a).w[i & 3]); }
-static inline v8 v8_high_halves(v8 a, v8 b) { V8_LANES((i & 4 ? b : a).w[(i & 3) + 4]); }
-/* Lanes 2, 3 exchanged with 4, 5. */
-static inline v8 v8_swap_middle(v8 a) { V8_LANES(a.w[(i & 1) | (i & 2) << 1 | (i & 4) >> 1]); }
-static inline v8 v8_permute(v8 a, v8 index) { V8_LANES(a.w[index.w[i]]); }
-static inline v8 v8_set(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g, uint32_t h) {
-    return (v8){{a, b, c, d, e, f, g, h}};
+/* In each half of the four: lane j of r[i] <-> lane i of r[j]. */
+static inline void v8_transpose_halves(v8 r[4]) {
+    for (int h = 0; h < 8; h += 4)
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < i; j++) {
+                uint32_t t = r[i].w[h + j];
+                r[i].w[h + j] = r[j].w[h + i];
+                r[j].w[h + i] = t;
+            }
 }
 
 /* r[i].w[j] <-> r[j].w[i] */

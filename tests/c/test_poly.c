@@ -167,6 +167,31 @@ static void large_transforms(uint32_t log_last) {
     buffer_free(memory);
 }
 
+/* The kernels for many columns do to each what those for one column do, and undo each other on a coset. */
+static void transforms_of_columns(void) {
+    buffer memory;
+    apr_twiddles tw = twiddles_new(LOG_MAX, &memory);
+    for (uint32_t log_n = 0; log_n <= 14; log_n++)
+        for (size_t columns = 1; columns <= 11; columns += 1 + 4 * (log_n > 9)) {
+            const size_t n = (size_t)1 << log_n, stride = n + 3, out_stride = n + 1;
+            const fp shift = columns == 2 ? FP_ONE : fp_add(FP_ONE, draw() / 2);
+            buffer c = draw_buffer(columns * stride), before = copy_of(c), one = buffer_new(n);
+            buffer out = buffer_new(columns * out_stride);
+            CHECK(kernels->evaluate_columns(&tw, out.words, out_stride, c.words, stride, columns, log_n, shift, NULL, NULL) == 0);
+            CHECK(equal(c, before));
+            for (size_t k = 0; k < columns; k++) {
+                kernels->evaluate(&tw, one.words, c.words + k * stride, log_n, shift, NULL, NULL);
+                CHECK(memcmp(one.words, out.words + k * out_stride, n * sizeof(uint32_t)) == 0);
+                CHECK(out.words[k * out_stride + n] == 0);
+            }
+            CHECK(kernels->interpolate_columns(&tw, out.words, out_stride, columns, log_n, shift, NULL, NULL) == 0);
+            for (size_t k = 0; k < columns; k++)
+                CHECK(memcmp(c.words + k * stride, out.words + k * out_stride, n * sizeof(uint32_t)) == 0);
+            buffer_free(c), buffer_free(before), buffer_free(one), buffer_free(out);
+        }
+    buffer_free(memory);
+}
+
 /* scale_powers multiplies position q by s^bitrev(q). */
 static void scaling_by_powers(void) {
     for (uint32_t log_n = 0; log_n <= 14; log_n++) {
@@ -395,6 +420,7 @@ int main(void) {
         small_transforms();
         transforms_of_the_basis();
         large_transforms(19);
+        transforms_of_columns();
         scaling_by_powers();
         powers_of_a_point();
         dot_products();
