@@ -25,7 +25,7 @@ from tests.support.verifiers import VERIFIERS
 HEIGHTS = (3, 5, 10)
 COLUMNS = {"narrow": 3, "wide": 18}
 LOG_BLOWUP = {3: 3, 5: 3, 10: 2}
-QUERIES = {(3, "narrow"): 6, (5, "narrow"): 12, (10, "narrow"): 40, (3, "wide"): 8, (5, "wide"): 40, (10, "wide"): 40}
+QUERIES = {(3, "narrow"): 6, (5, "narrow"): 12, (10, "narrow"): 24, (3, "wide"): 8, (5, "wide"): 20, (10, "wide"): 20}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,8 +126,8 @@ def shared_boundaries(scene: Scene) -> tuple[Instance, Lie]:
     return scene.instance(Glitch(0, 0, 1), Glitch(0, 1, P - 1)), lies.SharedCoefficient(first, first + 1)
 
 
-def false_opening(index: int) -> Make:
-    return lambda scene: (scene.instance(), lies.FalseOpening(range(scene.air.openings)[index]))
+def false_opening(index: int, component: int = 0) -> Make:
+    return lambda scene: (scene.instance(), lies.FalseOpening(range(scene.air.openings)[index], component))
 
 
 def falsehoods(scene: Scene) -> Iterator[tuple[str, Make]]:
@@ -187,7 +187,13 @@ def false_fri(scene: Scene) -> Iterator[tuple[str, str, Lie]]:
     for t in range(len(scene.layers)):
         yield f"FRI layer {t} is a random polynomial", scene.met(t), lies.RandomLayer(t)
         for step in (2, 5) if scene.log_height < 10 else (5,):
-            yield f"FRI layer {t} is altered at every position {step}i", scene.met(t), lies.AlteredLayer(t, 0, step)
+            yield f"FRI layer {t} is altered at every position {step}i", scene.met(t), lies.AlteredLayer(t, step)
+        for component in range(1, 5) if t in scene.committed else ():
+            name = f"FRI layer {t} is altered in component {component}"
+            yield name, scene.met(t), lies.AlteredLayer(t, 2, component)
+    for component in range(1, 5):
+        name = f"the final polynomial is altered in component {component}"
+        yield name, "FRI_FINAL", lies.AlteredFinal(0, component)
     for i in {0, -1}:
         yield f"coefficient {i} of the final polynomial is altered", "FRI_FINAL", lies.AlteredFinal(i)
         if scene.layers[-1] > 1:
@@ -200,15 +206,15 @@ def false_trees(scene: Scene) -> Iterator[tuple[str, str, Lie]]:
     trees = [("trace", "TRACE_MERKLE"), ("quotient", "QUOTIENT_MERKLE")]
     trees += [(f"fri {t}", "FRI_MERKLE") for t in scene.committed]
     for tree, code in trees:
-        words = itertools.product((0, 1, -1), (0, 1, -1)) if scene.log_height == 3 else ((0, 1), (1, -1), (-1, 0))
-        for leaf, word in words:
+        for leaf, word in itertools.product((0, 1, -1), (0, 1, -1)) if scene.log_height == 3 else ((1, -1),):
             yield f"{tree}: word {word} of opened leaf {leaf} is changed", code, lies.ChangedLeaf(tree, leaf, word)
-        yield f"{tree}: the boundary between leaves is moved", code, lies.MovedBoundary(tree)
-        yield f"{tree}: two leaves change places", code, lies.SwappedLeaves(tree)
         yield f"{tree}: leaves are hashed as nodes", code, lies.ConfusedHashes(tree, K_NODE)
-        yield f"{tree}: nodes are hashed as leaves", code, lies.ConfusedHashes(tree, K_LEAF)
-        yield f"{tree}: the first digest is changed", code, lies.ChangedPath(tree, 0)
         yield f"{tree}: the last digest is changed", code, lies.ChangedPath(tree, -1)
+        if scene.log_height < 10:
+            yield f"{tree}: nodes are hashed as leaves", code, lies.ConfusedHashes(tree, K_LEAF)
+            yield f"{tree}: the first digest is changed", code, lies.ChangedPath(tree, 0)
+            yield f"{tree}: the boundary between leaves is moved", code, lies.MovedBoundary(tree)
+            yield f"{tree}: two leaves change places", code, lies.SwappedLeaves(tree)
 
 
 def told(scene: Scene) -> Iterator[tuple[str, Told]]:
@@ -218,8 +224,10 @@ def told(scene: Scene) -> Iterator[tuple[str, Told]]:
         for cover, code, parts in covers(scene):
             if scene.log_height == 3 or name in COVERED_EVERYWHERE:
                 yield f"{name}; {cover}", Told(make, Both(*parts), code)
-    for name, index in (("first", -3), ("last", -1)):
-        yield f"the {name} chunk's out-of-domain value is false", Told(false_opening(index), Lie(), "QUOTIENT")
+    for component in range(5):
+        for name, index in (("first", -3), ("last", -1)):
+            full = f"the {name} chunk's out-of-domain value is false in component {component}"
+            yield full, Told(false_opening(index, component), Lie(), "QUOTIENT")
     for name, code, lie in (*false_fri(scene), *false_trees(scene)):
         yield name, Told(steps(lie=lie), Lie(), code)
     for bits in (0, 3):

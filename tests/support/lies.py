@@ -137,13 +137,14 @@ class PointwiseQuotient(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class FalseOpening(Lie):
-    """One out-of-domain value is off by one. QUOTIENT (if the identity reads it)."""
+    """One out-of-domain value is off by one in one component. QUOTIENT (if the identity reads it)."""
 
     index: int
+    component: int = 0
 
     def openings(self, run: Run, openings: Array) -> Array:
         claimed = openings.copy()
-        claimed[self.index] = tf.add(claimed[self.index], tf.ONE)
+        claimed[self.index] = tf.add(claimed[self.index], tf.unit(self.component))
         return claimed
 
 
@@ -225,32 +226,33 @@ class RandomLayer(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class AlteredLayer(Lie):
-    """FRI layer t is altered at every `step`-th position from `start` on.
+    """FRI layer t is altered, in one component, at every `step`-th position.
 
     DEEP (t = 0) or FRI_FOLD if committed and such a position is queried, else FRI_FINAL.
     """
 
     t: int
-    start: int = 0
     step: int = 2
+    component: int = 0
 
     def layer(self, run: Run, t: int, values: Array) -> Array:
         if t != self.t:
             return values
         altered = values.copy()
-        altered[self.start :: self.step] = tf.add(altered[self.start :: self.step], tf.ONE)
+        altered[:: self.step] = tf.add(altered[:: self.step], tf.unit(self.component))
         return altered
 
 
 @dataclasses.dataclass(frozen=True)
 class AlteredFinal(Lie):
-    """One coefficient of the final polynomial is off by one. FRI_FINAL."""
+    """One coefficient of the final polynomial is off by one in one component. FRI_FINAL."""
 
     coefficient: int
+    component: int = 0
 
     def final(self, run: Run, attempt: int, word: Array, final: Array) -> Array:
         altered = final.copy()
-        altered[self.coefficient] = tf.add(altered[self.coefficient], tf.ONE)
+        altered[self.coefficient] = tf.add(altered[self.coefficient], tf.unit(self.component))
         return altered
 
 

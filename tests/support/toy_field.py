@@ -112,6 +112,13 @@ ZERO = np.zeros(DEGREE, dtype=np.uint64)
 ONE = np.array([1, 0, 0, 0, 0], dtype=np.uint64)
 
 
+def unit(component: int) -> Array:
+    """`X^component`: one coefficient is 1, the others 0."""
+    out = np.zeros(DEGREE, dtype=np.uint64)
+    out[component] = 1
+    return out
+
+
 def lift(a: Array) -> Array:
     """Embed a base array into the extension."""
     out = np.zeros((*a.shape, DEGREE), dtype=np.uint64)

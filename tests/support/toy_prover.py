@@ -327,7 +327,8 @@ def _commit(run: Run, lie: Lie, name: str, matrix: Array) -> Tree:
     """The tree of a base matrix (n_t, columns): octet leaves for FRI layers and narrow tables, else row leaves."""
     if run.air.narrow or name.startswith("fri"):
         matrix = octets(matrix, run.blowup).swapaxes(1, 2)  # column by column, m = 0..7
-    leaves = lie.leaves(run, name, [elements_to_bytes(leaf) for leaf in matrix])
+    data, size = elements_to_bytes(matrix), 4 * matrix[0].size
+    leaves = lie.leaves(run, name, [data[i : i + size] for i in range(0, len(data), size)])
     return Tree(leaves, run.parameters.cap_log, *lie.hash_keys(run, name, (K_LEAF, K_NODE)))
 
 
