@@ -365,27 +365,29 @@ static void VEC_NAME(hash_rows)(const apr_matrix *matrix, size_t first, size_t c
 /* ---- proof of work ---- */
 
 static uint64_t VEC_NAME(grind)(const uint8_t key[32], uint32_t bits, uint64_t first, uint64_t count) {
+    static const uint32_t lane_numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     const uint32_t mask = bits >= 32 ? 0xffffffffu : ((uint32_t)1 << bits) - 1;
     v8 cv[8], m[16], digest, zero = v8_set1(0);
-    uint32_t words_out[8];
     broadcast_key(key, cv);
-    for (int i = 2; i < 16; i++) m[i] = v8_set1(0);
+    for (int i = 2; i < 16; i++) m[i] = zero;
     for (uint64_t done = 0; done < count; done += 8) {
-        uint32_t low[8], high[8];
-        for (uint64_t i = 0; i < 8; i++) {
-            low[i] = (uint32_t)(first + done + i);
-            high[i] = (uint32_t)((first + done + i) >> 32);
+        const uint64_t nonce = first + done;
+        m[0] = v8_add32(v8_set1((uint32_t)nonce), v8_loadu(lane_numbers));
+        m[1] = v8_set1((uint32_t)(nonce >> 32));
+        if ((uint32_t)nonce > UINT32_MAX - 7) { /* a carry among the lanes */
+            uint32_t high[8];
+            for (uint64_t i = 0; i < 8; i++) high[i] = (uint32_t)((nonce + i) >> 32);
+            m[1] = v8_loadu(high);
         }
-        m[0] = v8_loadu(low);
-        m[1] = v8_loadu(high);
         for (int g = 0; g < 8 / WORDS_LANES; g++) {
             words out[8];
             compress_group(out, g, cv, m, &zero, 0, 8, APR_B3_KEYED | APR_B3_CHUNK_START | APR_B3_CHUNK_END | APR_B3_ROOT);
             words_put(&digest, g, out[0]);
         }
-        v8_storeu(words_out, digest);
+        uint32_t lanes[8];
+        v8_storeu(lanes, digest);
         for (uint64_t i = 0; i < 8 && done + i < count; i++)
-            if ((words_out[i] & mask) == 0) return first + done + i;
+            if ((lanes[i] & mask) == 0) return nonce + i;
     }
     return first + count;
 }

@@ -33,8 +33,6 @@ typedef struct {
 static inline v8 v8_loadu(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 static inline void v8_storeu(uint32_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline v8 v8_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
-static inline v8 v8_load_bytes(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
-static inline void v8_store_bytes(uint8_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) {
     return _mm256_loadu2_m128i((const __m128i_u *)(const void *)q, (const __m128i_u *)(const void *)p);
 }
@@ -62,6 +60,7 @@ static inline v8_split v8_split_of(v8 a) { return (v8_split){a, v8_odd(a)}; }
 static inline v8_split v8_split_load(const uint32_t *p) { return (v8_split){v8_loadu(p), v8_loadu(p + 1)}; }
 static inline v8_split v8_split_set1(uint32_t x) { return (v8_split){v8_set1(x), v8_set1(x)}; }
 
+static inline v8_wide v8_wide_zero(void) { return (v8_wide){_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 static inline v8_wide v8_wide_mul(v8_split a, v8_split b) {
     return (v8_wide){_mm256_mul_epu32(a.even, b.even), _mm256_mul_epu32(a.odd, b.odd)};
 }
@@ -85,6 +84,17 @@ static inline v8 v8_wide_reduce_signed(v8_wide x) {
 static inline v8 v8_wide_reduce(v8_wide x) {
     v8 t = v8_wide_reduce_signed(x);
     return _mm256_min_epu32(t, _mm256_add_epi32(t, v8_set1(FP_P)));
+}
+/* Horizontal: whether all lanes are below p; the sum of the eight, trimmed, for values below p * 2^32. */
+static inline int v8_all_reduced(v8 a) {
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_min_epu32(a, v8_set1(FP_P - 1)), a)) == -1;
+}
+static inline uint64_t v8_wide_total(v8_wide a) {
+    uint64_t w[8], total = 0;
+    _mm256_storeu_si256((__m256i *)(void *)w, a.even);
+    _mm256_storeu_si256((__m256i *)(void *)(w + 4), a.odd);
+    for (int i = 0; i < 8; i++) total = fp_trim(total + w[i]);
+    return total;
 }
 static inline v8 v8_mul(v8 a, v8 b) { return v8_wide_reduce(v8_wide_mul(v8_split_of(a), v8_split_of(b))); }
 static inline void v8_butterfly(v8 *a, v8 *b) {

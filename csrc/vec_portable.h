@@ -6,8 +6,6 @@
 #ifndef APROVER_VEC_PORTABLE_H
 #define APROVER_VEC_PORTABLE_H
 
-#include <string.h>
-
 #include "field.h"
 
 #define VEC_NAME(name) name##_portable
@@ -37,13 +35,6 @@ static inline void v8_storeu(uint32_t *p, v8 a) {
     for (int i = 0; i < 8; i++) p[i] = a.w[i];
 }
 static inline v8 v8_set1(uint32_t x) { V8_LANES(((void)i, x)); }
-/* 32 bytes at any address. */
-static inline v8 v8_load_bytes(const uint8_t *p) {
-    v8 r;
-    memcpy(r.w, p, 32);
-    return r;
-}
-static inline void v8_store_bytes(uint8_t *p, v8 a) { memcpy(p, a.w, 32); }
 /* Four words from each of two places; two words from each of four. */
 static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) { V8_LANES(i < 4 ? p[i] : q[i - 4]); }
 static inline void v8_store_halves(uint32_t *p, uint32_t *q, v8 a) {
@@ -61,6 +52,7 @@ static inline v8 v8_mul(v8 a, v8 b) { V8_LANES(fp_mul(a.w[i], b.w[i])); }
 static inline v8_split v8_split_load(const uint32_t *p) { return (v8_split){v8_loadu(p)}; }
 static inline v8_split v8_split_of(v8 a) { return (v8_split){a}; }
 static inline v8_split v8_split_set1(uint32_t x) { return (v8_split){v8_set1(x)}; }
+static inline v8_wide v8_wide_zero(void) { return (v8_wide){{0}}; }
 static inline v8_wide v8_wide_mul(v8_split a, v8_split b) {
     v8_wide r;
     for (int i = 0; i < 8; i++) r.w[i] = (uint64_t)a.v.w[i] * b.v.w[i];
@@ -76,6 +68,17 @@ static inline v8_wide v8_wide_trim(v8_wide a) {
     return a;
 }
 static inline v8 v8_wide_reduce(v8_wide a) { V8_LANES(fp_reduce(a.w[i])); }
+/* Horizontal: whether all lanes are below p; the sum of the eight, trimmed, for values below p * 2^32. */
+static inline int v8_all_reduced(v8 a) {
+    int r = 1;
+    for (int i = 0; i < 8; i++) r &= a.w[i] < FP_P;
+    return r;
+}
+static inline uint64_t v8_wide_total(v8_wide a) {
+    uint64_t total = 0;
+    for (int i = 0; i < 8; i++) total = fp_trim(total + a.w[i]);
+    return total;
+}
 /* (a + r, a - r), where r is x reduced */
 static inline void v8_wide_butterfly(v8 *a, v8 *b, v8_wide x) {
     v8 r = v8_wide_reduce(x);
