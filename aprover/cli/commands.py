@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import time
 from enum import StrEnum
@@ -160,7 +161,7 @@ def inspect(file: ProofFile, program: OwnProgram = None, as_json: AsJson = False
             ("security", why if facts is None else _security_line(facts)),
         ]
         if facts is not None:
-            lines += [(f"  {term.name}", f"{term.bits:.1f} bits") for term in facts.terms]
+            lines += [(f"  {term.name}", _bits(term.bits)) for term in facts.terms]
         report.print_facts(lines)
 
 
@@ -170,6 +171,10 @@ def _read(file: Path) -> bytes:
 
 def _statement_line(statement: aprover.Statement) -> str:
     return repr(statement).removeprefix("Statement(").removesuffix(")")
+
+
+def _bits(bits: float) -> str:
+    return "never fails" if math.isinf(bits) else f"{bits:.1f} bits"
 
 
 def _security_line(facts: SecurityReport | None) -> str:
