@@ -19,9 +19,6 @@
  */
 #include "poly_internal.h"
 
-/* The steps of a loop must not become calls, which would pass vectors through memory. */
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
 enum {
     BLOCK_LOG = APR_TABLE_LOG,
     BLOCK_TABLE = (APR_FACTORS << (BLOCK_LOG - 1)) + 32, /* words: apr_table_words(BLOCK_LOG) */

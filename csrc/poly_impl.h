@@ -1,22 +1,25 @@
-/* The polynomial kernels, written once over the vectors of vec_*.h. */
+/* The polynomial kernels, written once over the vectors of vec_*.h: base vectors here, transforms in ntt_impl.h, vectors over
+ * the challenge field in fx_impl.h. */
 #include "poly_internal.h"
 
-static inline fx fxv_get(apr_fxv v, size_t i) {
-    fx r;
-    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v.values[(size_t)j * v.stride + i];
-    return r;
-}
-
-static inline void fxv_set(apr_fxv v, size_t i, fx a) {
-    for (int j = 0; j < FX_DEGREE; j++) v.values[(size_t)j * v.stride + i] = a.c[j];
-}
+/* The steps of a loop must not become calls, which would pass vectors through memory. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 static int stopped(apr_poll poll, void *context) { return poll != NULL && poll(context) != 0; }
 
 #include "ntt_impl.h"
 
+#include "fx_impl.h"
+
 static size_t from_canonical(uint32_t *x, size_t n) {
-    for (size_t i = 0; i < n; i++) {
+    const v8 r2 = v8_set1(FP_R2);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        const v8 a = v8_loadu(x + i);
+        if (!v8_all_reduced(a)) break;
+        v8_storeu(x + i, v8_mul(a, r2));
+    }
+    for (; i < n; i++) {
         if (x[i] >= FP_P) return i;
         x[i] = fp_from_u32(x[i]);
     }
@@ -24,89 +27,101 @@ static size_t from_canonical(uint32_t *x, size_t n) {
 }
 
 static void to_canonical(uint32_t *out, const uint32_t *x, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = fp_to_u32(x[i]);
-}
-
-static void scale_powers(uint32_t *x, uint32_t log_n, fp s) {
-    fp w = FP_ONE;
-    for (uint32_t e = 0; e < (uint32_t)1 << log_n; e++, w = fp_mul(w, s)) {
-        uint32_t q = apr_bitrev(e, log_n);
-        x[q] = fp_mul(x[q], w);
-    }
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) v8_storeu(out + i, v8_canonical(v8_loadu(x + i)));
+    for (; i < n; i++) out[i] = fp_to_u32(x[i]);
 }
 
 static void scale(uint32_t *out, const uint32_t *a, fp s, size_t n) {
-    for (size_t i = 0; i < n; i++) out[i] = fp_mul(a[i], s);
+    const v8 by = v8_set1(s);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) v8_storeu(out + i, v8_mul(v8_loadu(a + i), by));
+    for (; i < n; i++) out[i] = fp_mul(a[i], s);
 }
 
 static void add_scaled(uint32_t *y, const uint32_t *a, fp s, size_t n) {
-    for (size_t i = 0; i < n; i++) y[i] = fp_add(y[i], fp_mul(a[i], s));
+    const v8 by = v8_set1(s);
+    size_t i = 0;
+    if (s == FP_ONE)
+        for (; i + 8 <= n; i += 8) v8_storeu(y + i, v8_add(v8_loadu(y + i), v8_loadu(a + i)));
+    for (; i + 8 <= n; i += 8) v8_storeu(y + i, v8_add(v8_loadu(y + i), v8_mul(v8_loadu(a + i), by)));
+    for (; i < n; i++) y[i] = fp_add(y[i], fp_mul(a[i], s));
 }
 
+/* Position 8 k + i, of n = 2^log_n, has s^(bitrev3(i) n/8 + bitrev(k)). The second part is made of two: of the low six bits of
+ * k, in a table, and of the rest, which changes every 512 words. */
+static void scale_powers(uint32_t *x, uint32_t log_n, fp s) {
+    const size_t n = (size_t)1 << log_n;
+    if (log_n < 3) {
+        fp power = FP_ONE;
+        for (uint32_t e = 0; e < n; e++, power = fp_mul(power, s)) x[apr_bitrev(e, log_n)] = fp_mul(x[apr_bitrev(e, log_n)], power);
+        return;
+    }
+    const fp s1 = fp_sqr_times(s, log_n - 3), s2 = fp_sqr(s1), s4 = fp_sqr(s2), s6 = fp_mul(s4, s2);
+    const uint32_t lanes[8] = {FP_ONE, s4, s2, s6, s1, fp_mul(s4, s1), fp_mul(s2, s1), fp_mul(s6, s1)};
+    const v8 inner = v8_loadu(lanes);
+    const uint32_t log_table = log_n < 9 ? log_n - 3 : 6;
+    fp table[64] = {FP_ONE};
+    fp power = fp_sqr_times(s, log_n - 3 - log_table); /* k's high bits of these are the low powers */
+    for (size_t half = (size_t)1 << log_table >> 1; half != 0; half /= 2, power = fp_sqr(power)) table[half] = power;
+    for (size_t half = 2; half < (size_t)1 << log_table; half *= 2)
+        for (size_t j = 1; j < half; j++) table[half + j] = fp_mul(table[half], table[j]);
+    const size_t block = (size_t)8 << log_table;
+    for (size_t b = 0; b < n / block; b++) {
+        const v8 outer = v8_mul(inner, v8_set1(fp_pow(s, apr_bitrev((uint32_t)b, log_n - 3 - log_table))));
+        for (size_t j = 0; 8 * j < block; j++) {
+            uint32_t *at = x + b * block + 8 * j;
+            v8_storeu(at, v8_mul(v8_loadu(at), v8_mul(outer, v8_set1(table[j]))));
+        }
+    }
+}
+
+/* Montgomery's trick in four times eight lanes: scratch holds the products of what stands before in the lane. Vector i of the
+ * input belongs to chain i % 4; the last words, less than a vector, are filled up with ones. */
 static void invert(uint32_t *x, size_t n, uint32_t *scratch) {
-    fp r = FP_ONE;
-    for (size_t i = 0; i < n; i++) {
-        scratch[i] = r;
-        r = fp_mul(r, x[i]);
+    enum { CHAINS = 4 };
+    const size_t vectors = n / 8, rest = n % 8;
+    uint32_t last[8], lanes[8], before[8];
+    v8 product[CHAINS], end = v8_set1(FP_ONE);
+    for (int c = 0; c < CHAINS; c++) product[c] = v8_set1(FP_ONE);
+    for (size_t i = 0; i < vectors; i++) {
+        v8_storeu(scratch + 8 * i, product[i % CHAINS]);
+        product[i % CHAINS] = v8_mul(product[i % CHAINS], v8_loadu(x + 8 * i));
     }
-    r = fp_inv(r);
-    for (size_t i = n; i-- > 0;) {
-        fp t = fp_mul(r, scratch[i]);
-        r = fp_mul(r, x[i]);
-        x[i] = t;
+    if (rest != 0) {
+        for (size_t i = 0; i < 8; i++) last[i] = i < rest ? x[8 * vectors + i] : FP_ONE;
+        end = v8_loadu(last);
     }
-}
-
-static int powers(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *context) {
-    if (stopped(poll, context)) return 1;
-    fx w = fx_one();
-    for (uint32_t e = 0; e < (uint32_t)1 << log_n; e++, w = fx_mul(w, z)) fxv_set(out, apr_bitrev(e, log_n), w);
-    return 0;
-}
-
-static fx dot(const uint32_t *column, apr_fxv table, size_t n) {
-    fx r = fx_zero();
-    for (size_t i = 0; i < n; i++) r = fx_add(r, fx_scale(fxv_get(table, i), column[i]));
-    return r;
-}
-
-static void dot_columns(fx *out, const uint32_t *x, size_t stride, size_t columns, apr_fxv table, size_t n) {
-    for (size_t c = 0; c < columns; c++) out[c] = fx_add(out[c], dot(x + c * stride, table, n));
-}
-
-static void accumulate(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        fx r = fxv_get(acc, i);
-        for (size_t c = 0; c < columns; c++) r = fx_add(r, fx_scale(coefficients[c], x[c * stride + i]));
-        fxv_set(acc, i, r);
+    const v8 p01 = v8_mul(product[0], product[1]), p23 = v8_mul(product[2], product[3]), all = v8_mul(p01, p23);
+    v8_storeu(lanes, v8_mul(all, end));
+    fp total = FP_ONE;
+    for (int i = 0; i < 8; i++) {
+        before[i] = total;
+        total = fp_mul(total, lanes[i]);
     }
-}
-
-static void accumulate_fx(apr_fxv acc, apr_fxv x, fx c, size_t n) {
-    for (size_t i = 0; i < n; i++) fxv_set(acc, i, fx_add(fxv_get(acc, i), fx_mul(c, fxv_get(x, i))));
-}
-
-static int divide(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context) {
-    if (stopped(poll, context)) return 1;
-    fx h = fx_zero();
-    for (uint32_t e = (uint32_t)1 << log_n; e-- > 0;) {
-        uint32_t q = apr_bitrev(e, log_n);
-        fx t = fxv_get(f, q);
-        fxv_set(f, q, h);
-        h = fx_add(t, fx_mul(z, h));
+    total = fp_inv(total);
+    for (int i = 8; i-- > 0;) {
+        const fp inverse = fp_mul(total, before[i]);
+        total = fp_mul(total, lanes[i]);
+        lanes[i] = inverse;
     }
-    return 0;
-}
-
-static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context) {
-    if (stopped(poll, context)) return 1;
-    size_t m = (size_t)1 << (log_n - 3);
-    for (size_t i = 0; i < m; i++) {
-        fx r = fx_zero();
-        for (uint32_t e = 8; e-- > 0;) r = fx_add(fx_mul(r, beta), fxv_get(f, apr_bitrev(e, 3) * m + i));
-        fxv_set(out, i, r);
+    v8 inverse = v8_loadu(lanes);
+    if (rest != 0) {
+        v8_storeu(last, v8_mul(inverse, all));
+        for (size_t i = 0; i < rest; i++) x[8 * vectors + i] = last[i];
+        inverse = v8_mul(inverse, end);
     }
-    return 0;
+    const v8 inverse01 = v8_mul(inverse, p23), inverse23 = v8_mul(inverse, p01);
+    const v8 p0 = product[0], p2 = product[2];
+    product[0] = v8_mul(inverse01, product[1]);
+    product[1] = v8_mul(inverse01, p0);
+    product[2] = v8_mul(inverse23, product[3]);
+    product[3] = v8_mul(inverse23, p2);
+    for (size_t i = vectors; i-- > 0;) {
+        const v8 a = v8_loadu(x + 8 * i);
+        v8_storeu(x + 8 * i, v8_mul(product[i % CHAINS], v8_loadu(scratch + 8 * i)));
+        product[i % CHAINS] = v8_mul(product[i % CHAINS], a);
+    }
 }
 
 const apr_poly_kernels VEC_NAME(apr_poly_kernels) = {

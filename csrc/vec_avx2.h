@@ -32,6 +32,7 @@ typedef struct {
 
 static inline v8 v8_loadu(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 static inline void v8_storeu(uint32_t *p, v8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+static inline v8 v8_load_bytes(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
 static inline v8 v8_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
 static inline v8 v8_load_halves(const uint32_t *p, const uint32_t *q) {
     return _mm256_loadu2_m128i((const __m128i_u *)(const void *)q, (const __m128i_u *)(const void *)p);

@@ -6,6 +6,8 @@
 #ifndef APROVER_VEC_PORTABLE_H
 #define APROVER_VEC_PORTABLE_H
 
+#include <string.h>
+
 #include "field.h"
 
 #define VEC_NAME(name) name##_portable
@@ -33,6 +35,11 @@ typedef struct {
 static inline v8 v8_loadu(const uint32_t *p) { V8_LANES(p[i]); }
 static inline void v8_storeu(uint32_t *p, v8 a) {
     for (int i = 0; i < 8; i++) p[i] = a.w[i];
+}
+static inline v8 v8_load_bytes(const uint8_t *p) {
+    v8 r;
+    memcpy(r.w, p, sizeof r.w);
+    return r;
 }
 static inline v8 v8_set1(uint32_t x) { V8_LANES(((void)i, x)); }
 /* Four words from each of two places; two words from each of four. */

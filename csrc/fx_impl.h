@@ -1,0 +1,278 @@
+/* Vectors over the challenge field, written once over the vectors of vec_*.h.
+ *
+ * Sums of products are reduced late. Write T = p * 2^32 = 0.469 * 2^64, the bound of Montgomery reduction; p^2 < 0.47 T. A sum
+ * below T takes two more products (below 1.94 T < 2^64) before it is trimmed to below T again; four products alone are
+ * below 1.88 T.
+ */
+#include "poly_internal.h"
+
+static ALWAYS_INLINE fx fxv_get(apr_fxv v, size_t i) {
+    fx r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v.values[(size_t)j * v.stride + i];
+    return r;
+}
+
+static ALWAYS_INLINE void fxv_set(apr_fxv v, size_t i, fx a) {
+    for (int j = 0; j < FX_DEGREE; j++) v.values[(size_t)j * v.stride + i] = a.c[j];
+}
+
+static ALWAYS_INLINE apr_fxv fxv_at(apr_fxv v, size_t i) { return (apr_fxv){v.values + i, v.stride}; }
+
+/* Eight elements, and eight sums of products for each coefficient. */
+typedef struct {
+    v8 c[FX_DEGREE];
+} fx8;
+typedef struct {
+    v8_wide c[FX_DEGREE];
+} fx8_wide;
+
+static ALWAYS_INLINE fx8 fx8_load(apr_fxv v, size_t i) {
+    fx8 r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v8_loadu(v.values + (size_t)j * v.stride + i);
+    return r;
+}
+
+static ALWAYS_INLINE void fx8_store(apr_fxv v, size_t i, fx8 a) {
+    for (int j = 0; j < FX_DEGREE; j++) v8_storeu(v.values + (size_t)j * v.stride + i, a.c[j]);
+}
+
+static ALWAYS_INLINE fx8 fx8_add(fx8 a, fx8 b) {
+    for (int j = 0; j < FX_DEGREE; j++) a.c[j] = v8_add(a.c[j], b.c[j]);
+    return a;
+}
+
+static ALWAYS_INLINE fx8_wide fx8_wide_zero(void) {
+    fx8_wide r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v8_wide_zero();
+    return r;
+}
+
+static ALWAYS_INLINE fx8_wide fx8_wide_trim(fx8_wide s) {
+    for (int j = 0; j < FX_DEGREE; j++) s.c[j] = v8_wide_trim(s.c[j]);
+    return s;
+}
+
+static ALWAYS_INLINE fx8 fx8_wide_reduce(fx8_wide s) {
+    fx8 r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v8_wide_reduce(s.c[j]);
+    return r;
+}
+
+/* A constant factor: the product's coefficient i takes word 4 + i - j times coefficient j, so words 4 to 8 are the factor's
+ * coefficients and words 0 to 3 twice its coefficients 1 to 4 (X^5 = 2). */
+typedef struct {
+    fp w[2 * FX_DEGREE - 1];
+} fx_factor;
+
+static ALWAYS_INLINE fx_factor fx_factor_of(fx a) {
+    fx_factor r;
+    for (int i = 0; i < FX_DEGREE; i++) r.w[4 + i] = a.c[i];
+    for (int i = 0; i < FX_DEGREE - 1; i++) r.w[i] = fp_add(a.c[1 + i], a.c[1 + i]);
+    return r;
+}
+
+/* s += x X^j factor, for base x: one product more in each sum. */
+static ALWAYS_INLINE fx8_wide fx8_add_products(fx8_wide s, v8_split x, const fx_factor *factor, int j) {
+    for (int i = 0; i < FX_DEGREE; i++) s.c[i] = v8_wide_add(s.c[i], v8_wide_mul(x, v8_split_set1(factor->w[4 + i - j])));
+    return s;
+}
+
+static ALWAYS_INLINE fx8 fx8_mul(fx8 x, const fx_factor *factor) {
+    fx8_wide s = fx8_wide_zero();
+    for (int j = 0; j < 4; j++) s = fx8_add_products(s, v8_split_of(x.c[j]), factor, j);
+    s = fx8_wide_trim(s);
+    s = fx8_add_products(s, v8_split_of(x.c[4]), factor, 4);
+    return fx8_wide_reduce(fx8_wide_trim(s));
+}
+
+/* Elements between two polls of an operation that does a few products for each. */
+enum { FX_POLL = 1 << 16 };
+
+/* ---- sums over a column ---- */
+
+/* The sum over n, a multiple of 8, of column times table. */
+static ALWAYS_INLINE fx dot_vectors(const uint32_t *column, apr_fxv table, size_t n) {
+    fx8_wide s = fx8_wide_zero();
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        for (size_t k = i; k < i + 16; k += 8) {
+            const v8_split x = v8_split_of(v8_loadu(column + k));
+            for (int j = 0; j < FX_DEGREE; j++)
+                s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(x, v8_split_of(v8_loadu(table.values + (size_t)j * table.stride + k))));
+        }
+        s = fx8_wide_trim(s);
+    }
+    if (i < n) {
+        const v8_split x = v8_split_of(v8_loadu(column + i));
+        for (int j = 0; j < FX_DEGREE; j++)
+            s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(x, v8_split_of(v8_loadu(table.values + (size_t)j * table.stride + i))));
+        s = fx8_wide_trim(s);
+    }
+    fx r;
+    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = fp_reduce(v8_wide_total(s.c[j]));
+    return r;
+}
+
+static fx dot(const uint32_t *column, apr_fxv table, size_t n) {
+    const size_t whole = n & ~(size_t)7;
+    fx r = dot_vectors(column, table, whole);
+    for (size_t i = whole; i < n; i++) r = fx_add(r, fx_scale(fxv_get(table, i), column[i]));
+    return r;
+}
+
+static void dot_columns(fx *out, const uint32_t *x, size_t stride, size_t columns, apr_fxv table, size_t n) {
+    enum { SLICE = 1024 }; /* of the table, in the first cache */
+    for (size_t i = 0; i < n; i += SLICE)
+        for (size_t c = 0; c < columns; c++)
+            out[c] = fx_add(out[c], dot(x + c * stride + i, fxv_at(table, i), n - i < SLICE ? n - i : SLICE));
+}
+
+/* ---- sums over columns ---- */
+
+/* s += the columns' words at i times their coefficients. */
+static ALWAYS_INLINE fx8_wide accumulate_vector(fx8_wide s, const uint32_t *x, size_t stride, size_t columns,
+                                                const fx *coefficients) {
+    size_t c = 0;
+    for (; c + 2 <= columns; c += 2) {
+        for (size_t k = c; k < c + 2; k++) {
+            const v8_split w = v8_split_of(v8_loadu(x + k * stride));
+            for (int j = 0; j < FX_DEGREE; j++)
+                s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(w, v8_split_set1(coefficients[k].c[j])));
+        }
+        s = fx8_wide_trim(s);
+    }
+    if (c < columns) {
+        const v8_split w = v8_split_of(v8_loadu(x + c * stride));
+        for (int j = 0; j < FX_DEGREE; j++)
+            s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(w, v8_split_set1(coefficients[c].c[j])));
+        s = fx8_wide_trim(s);
+    }
+    return s;
+}
+
+static void accumulate(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n) {
+    /* Columns a power of two apart compete for the same eight lines of a cache, so eight of them are read over 16 vectors
+     * before the next eight; the sums wait in memory. */
+    enum { TOGETHER = 8, VECTORS = 16 };
+    size_t i = 0;
+    while (i + 8 <= n) {
+        fx8_wide sums[VECTORS];
+        const size_t vectors = (n - i) / 8 < VECTORS ? (n - i) / 8 : VECTORS;
+        for (size_t v = 0; v < vectors; v++) sums[v] = fx8_wide_zero();
+        for (size_t c = 0; c < columns; c += TOGETHER)
+            for (size_t v = 0; v < vectors; v++)
+                sums[v] = accumulate_vector(sums[v], x + c * stride + i + 8 * v, stride,
+                                            columns - c < TOGETHER ? columns - c : TOGETHER, coefficients + c);
+        for (size_t v = 0; v < vectors; v++, i += 8) fx8_store(acc, i, fx8_add(fx8_load(acc, i), fx8_wide_reduce(sums[v])));
+    }
+    for (; i < n; i++) {
+        fx r = fxv_get(acc, i);
+        for (size_t c = 0; c < columns; c++) r = fx_add(r, fx_scale(coefficients[c], x[c * stride + i]));
+        fxv_set(acc, i, r);
+    }
+}
+
+static void accumulate_fx(apr_fxv acc, apr_fxv x, fx c, size_t n) {
+    const fx_factor factor = fx_factor_of(c);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) fx8_store(acc, i, fx8_add(fx8_load(acc, i), fx8_mul(fx8_load(x, i), &factor)));
+    for (; i < n; i++) fxv_set(acc, i, fx_add(fxv_get(acc, i), fx_mul(c, fxv_get(x, i))));
+}
+
+/* ---- polynomials in bit-reversed order ---- */
+
+/* The first 2^s values are those for z^(n / 2^s); the next 2^s are these times the power that the new bit stands for. */
+static int powers(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *context) {
+    fx step[32]; /* z^(2^i) */
+    step[0] = z;
+    for (uint32_t i = 1; i < log_n; i++) step[i] = fx_sqr(step[i - 1]);
+    fxv_set(out, 0, fx_one());
+    for (uint32_t s = 0; s < log_n; s++) {
+        const size_t m = (size_t)1 << s;
+        const fx by = step[log_n - 1 - s];
+        const fx_factor factor = fx_factor_of(by);
+        if (m < 8) {
+            fxv_set(out, m, by);
+            for (size_t i = 1; i < m; i++) fxv_set(out, m + i, fx_mul(fxv_get(out, i), by));
+            continue;
+        }
+        for (size_t i = 0; i < m; i += 8) {
+            if (i % FX_POLL == 0 && m >= FX_POLL && stopped(poll, context)) return 1;
+            fx8_store(out, m + i, fx8_mul(fx8_load(out, i), &factor));
+        }
+    }
+    return 0;
+}
+
+/* out = the sum of z^e f_e for e < 2^log_parts, where part e is segment bitrev(e) of 2^log_parts, of m elements each. */
+static int combine(apr_fxv out, apr_fxv f, size_t m, uint32_t log_parts, fx z, apr_poll poll, void *context) {
+    const uint32_t parts = 1u << log_parts;
+    fx_factor factor[8];
+    fx power = z;
+    for (uint32_t e = 1; e < parts; e++, power = fx_mul(power, z)) factor[e] = fx_factor_of(power);
+    size_t i = 0;
+    for (; i + 8 <= m; i += 8) {
+        if (i % (FX_POLL / 8) == 0 && m >= FX_POLL / 8 && stopped(poll, context)) return 1;
+        fx8_wide s = fx8_wide_zero();
+        for (uint32_t e = 1; e < parts; e++) {
+            const fx8 x = fx8_load(f, i + apr_bitrev(e, log_parts) * m);
+            for (int j = 0; j < 4; j++) {
+                s = fx8_add_products(s, v8_split_of(x.c[j]), &factor[e], j);
+                if (j & 1) s = fx8_wide_trim(s);
+            }
+            s = fx8_wide_trim(fx8_add_products(s, v8_split_of(x.c[4]), &factor[e], 4));
+        }
+        fx8_store(out, i, fx8_add(fx8_load(f, i), fx8_wide_reduce(s)));
+    }
+    for (; i < m; i++) {
+        fx r = fx_zero();
+        for (uint32_t e = parts; e-- > 0;) r = fx_add(fx_mul(r, z), fxv_get(f, i + apr_bitrev(e, log_parts) * m));
+        fxv_set(out, i, r);
+    }
+    return 0;
+}
+
+static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context) {
+    return combine(out, f, (size_t)1 << (log_n - 3), 3, beta, poll, context);
+}
+
+/* The quotient's coefficient at e is h(e+1), where h(e) = f(e) + z h(e+1).
+ *
+ * Let the exponents be e = l + 2^r E with l < 2^r, whose coefficients are one segment for each l. Then h(2^r E) satisfies the same
+ * recurrence over E, for the polynomial sum z^l f_l and z^(2^r): dividing that in place gives h(2^r (E+1)) at E, which is the quotient's
+ * coefficient at l = 2^r - 1, and from there h(e) for the other l follows segment by segment. So no step is sequential but
+ * the last division, of eight coefficients. */
+static ALWAYS_INLINE void divide_back(apr_fxv f, size_t m, uint32_t log_parts, const fx_factor *z, size_t i) {
+    fx8 h = fx8_load(f, i);
+    for (uint32_t l = (1u << log_parts) - 1; l > 0; l--) {
+        const size_t at = i + apr_bitrev(l, log_parts) * m;
+        const fx8 c = fx8_load(f, at);
+        fx8_store(f, at, h);
+        h = fx8_add(c, fx8_mul(h, z));
+    }
+    fx8_store(f, i, h);
+}
+
+static int divide(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context) {
+    if (log_n <= 3) {
+        fx h = fx_zero();
+        for (uint32_t e = 1u << log_n; e-- > 0;) {
+            const uint32_t q = apr_bitrev(e, log_n);
+            const fx c = fxv_get(f, q);
+            fxv_set(f, q, h);
+            h = fx_add(c, fx_mul(z, h));
+        }
+        return 0;
+    }
+    const uint32_t log_parts = log_n - 3 < 3 ? log_n - 3 : 3;
+    const size_t m = (size_t)1 << (log_n - log_parts);
+    fx power = z;
+    for (uint32_t i = 0; i < log_parts; i++) power = fx_sqr(power);
+    if (combine(f, f, m, log_parts, z, poll, context) || divide(f, log_n - log_parts, power, poll, context)) return 1;
+    const fx_factor factor = fx_factor_of(z);
+    for (size_t i = 0; i < m; i += 8) {
+        if (i % (FX_POLL / 8) == 0 && m >= FX_POLL / 8 && stopped(poll, context)) return 1;
+        divide_back(f, m, log_parts, &factor, i);
+    }
+    return 0;
+}
