@@ -337,6 +337,20 @@ class TestCancellation:
         aprover.prove_sync(Fibonacci(20))
 
 
+    def test_a_keyboard_interrupt_ends_verify_batch_sync(self) -> None:
+        """It goes on as it is, no further proof is taken, and the workers are free again."""
+        proof = aprover.prove_sync(Fibonacci(20))
+
+        def proofs() -> Any:
+            yield proof
+            raise KeyboardInterrupt
+            yield proof
+
+        with pytest.raises(KeyboardInterrupt):
+            aprover.verify_batch_sync(proofs())
+        assert aprover.verify_batch_sync([proof]) == [proof.statement]
+
+
 class TestBatch:
     PROGRAMS: ClassVar[list[Program]] = [Fibonacci(20), Poseidon2Chain(tuple(range(16)), 2), Odd(), Fibonacci(1)]
 
