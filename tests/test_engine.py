@@ -336,7 +336,6 @@ class TestCancellation:
         assert time.perf_counter() - begun < 2
         aprover.prove_sync(Fibonacci(20))
 
-
     def test_a_keyboard_interrupt_ends_verify_batch_sync(self) -> None:
         """It goes on as it is, no further proof is taken, and the workers are free again."""
         proof = aprover.prove_sync(Fibonacci(20))
