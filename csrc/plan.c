@@ -35,16 +35,26 @@ aprover_status apr_plan_make(const aprover_air *air, const aprover_parameters *p
     return APROVER_OK;
 }
 
-static fp domain_point(const apr_plan *plan, uint32_t t, uint32_t index, uint32_t log_rows) {
-    const uint32_t coset = index >> log_rows, row = index & ((1u << log_rows) - 1);
-    const uint32_t exponent = coset + (row << plan->log_blowup);
-    return fp_mul(apr_layer_shift(t), fp_pow(fp_root(plan->log_n - APR_LOG_ARITY * t), exponent));
+static apr_points points_of(const apr_plan *plan, uint32_t t, uint32_t log_rows) {
+    const fp shift = apr_layer_shift(t), root = fp_root(plan->log_n - APR_LOG_ARITY * t);
+    return (apr_points){shift, fp_inv(shift), root, fp_inv(root), log_rows, plan->log_blowup};
 }
 
-fp apr_position_point(const apr_plan *plan, uint32_t t, uint32_t position) {
-    return domain_point(plan, t, position, apr_layer_log_k(plan, t));
+apr_points apr_position_points(const apr_plan *plan, uint32_t t) { return points_of(plan, t, apr_layer_log_k(plan, t)); }
+
+apr_points apr_octet_points(const apr_plan *plan, uint32_t t) {
+    return points_of(plan, t, apr_layer_log_k(plan, t) - APR_LOG_ARITY);
 }
 
-fp apr_octet_point(const apr_plan *plan, uint32_t t, uint32_t octet) {
-    return domain_point(plan, t, octet, apr_layer_log_k(plan, t) - APR_LOG_ARITY);
+static uint32_t exponent(const apr_points *points, uint32_t index) {
+    const uint32_t coset = index >> points->log_rows, row = index & ((1u << points->log_rows) - 1);
+    return coset + (row << points->log_blowup);
+}
+
+fp apr_point(const apr_points *points, uint32_t index) {
+    return fp_mul(points->shift, fp_pow(points->root, exponent(points, index)));
+}
+
+fp apr_point_inverse(const apr_points *points, uint32_t index) {
+    return fp_mul(points->shift_inverse, fp_pow(points->root_inverse, exponent(points, index)));
 }

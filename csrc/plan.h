@@ -62,9 +62,16 @@ static inline uint32_t apr_octet_of(const apr_plan *plan, uint32_t t, uint32_t p
 static inline fp apr_layer_shift(uint32_t t) {
     return fp_pow(fp_from_u32(FP_GENERATOR), (uint64_t)1 << (APR_LOG_ARITY * t));
 }
-/* The point of a position of FRI layer t; and of the first position of an octet. */
-fp apr_position_point(const apr_plan *plan, uint32_t t, uint32_t position);
-fp apr_octet_point(const apr_plan *plan, uint32_t t, uint32_t octet);
+/* The points of FRI layer t's positions, or of the first positions of its octets. */
+typedef struct {
+    fp shift, shift_inverse, root, root_inverse;
+    uint32_t log_rows, log_blowup;
+} apr_points;
+
+apr_points apr_position_points(const apr_plan *plan, uint32_t t);
+apr_points apr_octet_points(const apr_plan *plan, uint32_t t);
+fp apr_point(const apr_points *points, uint32_t index);
+fp apr_point_inverse(const apr_points *points, uint32_t index);
 
 static inline void apr_put_u32(uint8_t *out, uint32_t x) {
     for (int i = 0; i < 4; i++) out[i] = (uint8_t)(x >> (8 * i));

@@ -3,6 +3,7 @@
 
 #include "merkle.h"
 #include "protocol.h"
+#include "verify.h"
 
 /* One tree's opening as it stands in the proof. */
 typedef struct {
@@ -17,6 +18,7 @@ typedef struct {
     const aprover_air *air;
     apr_plan plan;
     const apr_hash_kernels *hash;
+    const apr_verify_kernels *kernels;
     apr_transcript transcript;
     const uint8_t *proof;
     size_t length, at;
@@ -30,6 +32,9 @@ typedef struct {
     uint8_t *digests;  /* of one tree's leaves */
     void *merkle_scratch;
     void *air_scratch;
+    uint32_t *columns;       /* of the terms of each point, see group_points */
+    fx *weights;
+    uint32_t *query_scratch;
 
     fx z, betas[APR_MAX_FOLDS], final[1 << APR_LOG_FINAL_MAX];
     opening trace, quotient, layers[APR_MAX_FOLDS];
@@ -59,6 +64,9 @@ static size_t lay_out(verifier *v, uintptr_t base) {
     TAKE(digests, APR_DIGEST_BYTES * q, uint8_t);
     TAKE(merkle_scratch, apr_multiproof_scratch_bytes(q), void);
     TAKE(air_scratch, apr_air_quotient_scratch(v->air), void);
+    TAKE(columns, 4 * ((size_t)v->air->reads + plan->quotient_columns), uint32_t);
+    TAKE(weights, sizeof(fx) * ((size_t)v->air->reads + plan->quotient_columns), fx);
+    TAKE(query_scratch, 4 * apr_query_scratch_words(plan), uint32_t);
 #undef TAKE
     return at;
 }
@@ -224,90 +232,33 @@ static aprover_status check_trees(verifier *v) {
     return APROVER_OK;
 }
 
-/* ---- the DEEP polynomial at opened points ---- */
+/* ---- the DEEP polynomial at opened points, and folding ---- */
 
-/* The openings that share a point z * w^offset. */
-typedef struct {
-    uint32_t first, end; /* reads */
-    fx point, value;     /* value: sum of lambda * opening, the chunks included at offset 0 */
-} point_group;
-
-static uint32_t group_points(const verifier *v, point_group *groups) {
+/* The openings by the points that they belong to, with their weighted sums. */
+static uint32_t group_points(verifier *v, apr_point_group *groups) {
     const aprover_air *air = v->air;
     const fp w = fp_root(v->plan.log_k);
-    uint32_t count = 0;
+    uint32_t count = 0, term = 0;
     for (uint32_t i = 0; i < air->reads;) {
         const uint32_t offset = apr_read_offset(air->read[i]);
-        point_group *g = &groups[count++];
-        *g = (point_group){i, i, fx_scale(v->z, fp_pow(w, offset)), fx_zero()};
-        for (; i < air->reads && apr_read_offset(air->read[i]) == offset; i++)
+        apr_point_group *g = &groups[count++];
+        *g = (apr_point_group){.point = fx_scale(v->z, fp_pow(w, offset)), .column = v->columns + term, .weight = v->weights + term};
+        for (; i < air->reads && apr_read_offset(air->read[i]) == offset; i++, term++) {
+            v->columns[term] = apr_read_column(air->read[i]);
+            v->weights[term] = v->lambdas[i];
             g->value = fx_add(g->value, fx_mul(v->lambdas[i], v->values[i]));
-        g->end = i;
-        for (uint32_t j = 0; offset == 0 && j < v->plan.chunks; j++)
-            g->value = fx_add(g->value, fx_mul(v->lambdas[air->reads + j], v->values[air->reads + j]));
+        }
+        for (uint32_t j = 0; offset == 0 && j < v->plan.chunks; j++) {
+            const fx lambda = v->lambdas[air->reads + j];
+            g->value = fx_add(g->value, fx_mul(lambda, v->values[air->reads + j]));
+            for (int e = 0; e < FX_DEGREE; e++, term++) {
+                v->columns[term] = v->plan.columns + FX_DEGREE * j + (uint32_t)e;
+                v->weights[term] = apr_shift_fx(lambda, e);
+            }
+        }
+        g->terms = (uint32_t)(v->columns + term - g->column);
     }
     return count;
-}
-
-/* Sum of lambda * f for one group at one point. A column's value stands at trace + column * step. */
-static fx weighted_sum(const verifier *v, const point_group *g, const uint8_t *trace, const uint8_t *quotient, size_t step) {
-    const aprover_air *air = v->air;
-    fx sum = fx_zero();
-    for (uint32_t i = g->first; i < g->end; i++) {
-        fp value = fp_from_u32(apr_get_u32(trace + step * apr_read_column(air->read[i])));
-        sum = fx_add(sum, fx_scale(v->lambdas[i], value));
-    }
-    for (uint32_t j = 0; g->first == 0 && j < v->plan.chunks; j++) {
-        fx chunk;
-        for (int e = 0; e < FX_DEGREE; e++)
-            chunk.c[e] = fp_from_u32(apr_get_u32(quotient + step * ((size_t)FX_DEGREE * j + (uint32_t)e)));
-        sum = fx_add(sum, fx_mul(v->lambdas[air->reads + j], chunk));
-    }
-    return sum;
-}
-
-/* D_0 at `count` points x * w(3)^m (count 8 or 1), with one inversion for all of them. */
-static void deep_values(const verifier *v, const point_group *groups, uint32_t group_count, fp x, uint32_t count,
-                        const uint8_t *trace, const uint8_t *quotient, fx *out) {
-    fx factor[APR_ARITY * (APR_MAX_OFFSET + 1)], prefix[APR_ARITY * (APR_MAX_OFFSET + 1)], product = fx_one();
-    const fp zeta = fp_root(APR_LOG_ARITY);
-    const uint32_t terms = count * group_count;
-    for (uint32_t m = 0, i = 0; m < count; m++, x = fp_mul(x, zeta))
-        for (uint32_t g = 0; g < group_count; g++, i++) {
-            factor[i] = fx_sub(fx_from_fp(x), groups[g].point); /* never zero: the point lies outside Fp */
-            prefix[i] = product;
-            product = fx_mul(product, factor[i]);
-        }
-    fx rest = fx_inv(product);
-    for (uint32_t m = 0; m < count; m++) out[m] = fx_zero();
-    for (uint32_t i = terms; i-- > 0;) {
-        const uint32_t m = i / group_count;
-        const point_group *g = &groups[i % group_count];
-        fx inverse = fx_mul(rest, prefix[i]);
-        rest = fx_mul(rest, factor[i]);
-        fx sum = weighted_sum(v, g, trace + 4 * m, quotient + 4 * m, (size_t)4 * count);
-        out[m] = fx_add(out[m], fx_mul(fx_sub(sum, g->value), inverse));
-    }
-}
-
-/* ---- folding ---- */
-
-/* The fold of an octet, as three folds by two: by beta on x, beta^2 on x^2, beta^4 on x^4. */
-static fx fold_octet(fx *values, fp x, fx beta) {
-    const fp half = fp_inv(fp_from_u32(2));
-    fp inverse = fp_mul(fp_inv(x), half), zeta = fp_inv(fp_root(APR_LOG_ARITY));
-    for (uint32_t n = APR_ARITY / 2; n > 0; n /= 2) {
-        fp at = inverse; /* 1 / (2 x zeta^m) */
-        for (uint32_t m = 0; m < n; m++, at = fp_mul(at, zeta)) {
-            fx even = fx_scale(fx_add(values[m], values[m + n]), half);
-            fx odd = fx_scale(fx_sub(values[m], values[m + n]), at);
-            values[m] = fx_add(even, fx_mul(beta, odd));
-        }
-        beta = fx_mul(beta, beta);
-        zeta = fp_sqr(zeta);
-        inverse = fp_mul(fp_sqr(inverse), fp_add(FP_ONE, FP_ONE)); /* 1 / (2 x^2) from 1 / (2x) */
-    }
-    return values[0];
 }
 
 /* Value m of an opened FRI leaf. */
@@ -334,49 +285,85 @@ static fx value_at(const verifier *v, uint32_t t, uint32_t position) {
     return leaf_value(&v->layers[t], find(v->layers[t].indices, v->layers[t].count, octet), place);
 }
 
+/* Leaves first .. first + 7 of an opening; past the end the last one stands again. */
+static void eight_leaves(const opening *o, uint32_t first, const uint8_t *leaves[8], uint32_t indices[8]) {
+    for (uint32_t lane = 0; lane < 8; lane++) {
+        const uint32_t i = first + lane < o->count ? first + lane : o->count - 1;
+        leaves[lane] = o->leaves + o->leaf_bytes * i;
+        indices[lane] = o->indices[i];
+    }
+}
+
+static void keep(fx *to, const fx from[8], uint32_t first, uint32_t count) {
+    for (uint32_t lane = 0; lane < 8 && first + lane < count; lane++) to[first + lane] = from[lane];
+}
+
+/* Narrow: the folds of D_0 over the opened octets. Wide: D_0 at the opened rows. */
+static void query_values(verifier *v) {
+    const apr_plan *plan = &v->plan;
+    apr_point_group groups[APR_MAX_OFFSET + 1];
+    const apr_query_job job = {plan, groups, group_points(v, groups), v->betas[0], v->query_scratch};
+    const apr_points points = plan->narrow ? apr_octet_points(plan, 0) : apr_position_points(plan, 0);
+    for (uint32_t first = 0; first < plan->queries; first += 8) {
+        const uint8_t *trace[8], *quotient[8];
+        uint32_t indices[8];
+        fp x[8], x_inverse[8];
+        fx values[8];
+        eight_leaves(&v->quotient, first, quotient, indices);
+        eight_leaves(&v->trace, first, trace, indices);
+        for (int lane = 0; lane < 8; lane++) x[lane] = apr_point(&points, indices[lane]);
+        for (int lane = 0; lane < 8 && plan->narrow; lane++) x_inverse[lane] = apr_point_inverse(&points, indices[lane]);
+        if (plan->narrow) v->kernels->fold_octets(&job, trace, quotient, x, x_inverse, values);
+        else v->kernels->deep_rows(&job, trace, quotient, x, values);
+        keep(v->folds, values, first, plan->queries);
+    }
+}
+
 static void fold_layer(verifier *v, uint32_t t) {
     const opening *o = &v->layers[t];
-    for (uint32_t i = 0; i < o->count; i++) {
-        fx values[APR_ARITY];
-        for (uint32_t m = 0; m < APR_ARITY; m++) values[m] = leaf_value(o, i, m);
-        v->folds[i] = fold_octet(values, apr_octet_point(&v->plan, t, o->indices[i]), v->betas[t]);
+    const apr_points points = apr_octet_points(&v->plan, t);
+    for (uint32_t first = 0; first < o->count; first += 8) {
+        const uint8_t *leaves[8];
+        uint32_t indices[8];
+        fp x_inverse[8];
+        fx values[8];
+        eight_leaves(o, first, leaves, indices);
+        for (int lane = 0; lane < 8; lane++) x_inverse[lane] = apr_point_inverse(&points, indices[lane]);
+        v->kernels->fold_leaves(leaves, x_inverse, v->betas[t], values);
+        keep(v->folds, values, first, o->count);
     }
+}
+
+static aprover_status check_final(verifier *v, const uint32_t *positions, uint32_t count) {
+    const apr_plan *plan = &v->plan;
+    const apr_points points = apr_position_points(plan, plan->folds);
+    for (uint32_t first = 0; first < count; first += 8) {
+        fp x[8];
+        fx values[8];
+        for (uint32_t lane = 0; lane < 8; lane++) x[lane] = apr_point(&points, positions[first + lane < count ? first + lane : first]);
+        v->kernels->evaluate(v->final, (size_t)1 << plan->log_final, x, values);
+        for (uint32_t lane = 0; lane < 8 && first + lane < count; lane++)
+            if (!fx_eq(values[lane], v->folds[first + lane]))
+                return reject(v, APROVER_REJECT_FRI_FINAL, plan->folds, positions[first + lane]);
+    }
+    return APROVER_OK;
 }
 
 static aprover_status check_folds(verifier *v) {
     const apr_plan *plan = &v->plan;
-    point_group groups[APR_MAX_OFFSET + 1];
-    const uint32_t group_count = group_points(v, groups);
-    for (uint32_t i = 0; i < plan->queries; i++) {
-        const uint8_t *trace = v->trace.leaves + v->trace.leaf_bytes * i;
-        const uint8_t *quotient = v->quotient.leaves + v->quotient.leaf_bytes * i;
-        const uint32_t index = v->trace.indices[i];
-        fx values[APR_ARITY];
-        if (plan->narrow) {
-            fp x = apr_octet_point(plan, 0, index);
-            deep_values(v, groups, group_count, x, APR_ARITY, trace, quotient, values);
-            v->folds[i] = fold_octet(values, x, v->betas[0]);
-        } else {
-            deep_values(v, groups, group_count, apr_position_point(plan, 0, index), 1, trace, quotient, values);
-            if (!fx_eq(values[0], value_at(v, 0, index))) return reject(v, APROVER_REJECT_DEEP, 0, index);
-        }
-    }
     const uint32_t *positions = v->trace.indices;
     uint32_t count = plan->queries;
+    query_values(v);
     for (uint32_t t = plan->first_layer; t < plan->folds; t++) {
-        for (uint32_t i = 0; t > 0 && i < count; i++)
-            if (!fx_eq(v->folds[i], value_at(v, t, positions[i]))) return reject(v, APROVER_REJECT_FRI_FOLD, t, positions[i]);
+        /* For t = 0 the folds are still the values of D_0 themselves. */
+        const aprover_status status = t == 0 ? APROVER_REJECT_DEEP : APROVER_REJECT_FRI_FOLD;
+        for (uint32_t i = 0; i < count; i++)
+            if (!fx_eq(v->folds[i], value_at(v, t, positions[i]))) return reject(v, status, t, positions[i]);
         fold_layer(v, t);
         positions = v->layers[t].indices;
         count = v->layers[t].count;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        const fp x = apr_position_point(plan, plan->folds, positions[i]);
-        fx sum = fx_zero();
-        for (uint32_t j = 1u << plan->log_final; j-- > 0;) sum = fx_add(fx_scale(sum, x), v->final[j]);
-        if (!fx_eq(sum, v->folds[i])) return reject(v, APROVER_REJECT_FRI_FINAL, plan->folds, positions[i]);
-    }
-    return APROVER_OK;
+    return check_final(v, positions, count);
 }
 
 static aprover_status run(verifier *v, const uint32_t *publics, const uint8_t *statement, size_t statement_length) {
@@ -409,5 +396,18 @@ aprover_status aprover_verify(const aprover_air *air, const uint32_t *publics, c
         v.publics[i] = fp_from_u32(publics[i]);
     }
     v.hash = apr_hash_kernels_for((enum apr_path)path);
+    v.kernels = apr_verify_kernels_for((enum apr_path)path);
     return run(&v, publics, statement, statement_length);
+}
+
+/* ---- dispatch ---- */
+
+extern const apr_verify_kernels apr_verify_kernels_portable, apr_verify_kernels_avx2;
+
+const apr_verify_kernels *apr_verify_kernels_for(enum apr_path path) {
+#if APR_HAVE_AVX2_BUILD
+    if (apr_use_avx2(path)) return &apr_verify_kernels_avx2;
+#endif
+    (void)path;
+    return &apr_verify_kernels_portable;
 }
