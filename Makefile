@@ -58,7 +58,7 @@ help:
 	@echo "make format    lay out the Python source"
 	@echo "make build     the virtual environment and the C extension, in place"
 	@echo "make bench     speed and memory on one core;  make cbench: the C kernels alone"
-	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind"
+	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
 
 venv: $(VENV)/.stamp
@@ -117,7 +117,7 @@ $(C_DIR)/%: tests/c/%.c $(C_OBJECTS)
 
 -include $(C_OBJECTS:.o=.d) $(C_TESTS:=.d) $(C_BENCHES:=.d)
 
-.PHONY: ctest run-ctests build-ctests sanitize valgrind cbench build-cbenches
+.PHONY: ctest run-ctests build-ctests sanitize fuzz valgrind cbench build-cbenches
 build-cbenches: $(C_BENCHES)
 
 cbench:
@@ -142,6 +142,14 @@ sanitize:
 		if command -v $$cc >/dev/null; then \
 			echo "$$cc with ASan and UBSan"; $(MAKE) --no-print-directory run-ctests CC=$$cc FLAVOUR=sanitize || exit 1; \
 		else echo "$$cc is not installed: skipped"; fi; done
+
+# Coverage-guided, for as long as one likes: make fuzz SECONDS=600. Needs clang with libFuzzer.
+SECONDS := 60
+fuzz:
+	@mkdir -p build/fuzz-corpus
+	clang -O1 -g -std=gnu11 -Icsrc -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		tests/c/fuzz_verify.c $(sort $(wildcard csrc/*.c)) -lm -lpthread -o build/fuzz_verify
+	build/fuzz_verify -max_total_time=$(SECONDS) -max_len=8192 -print_final_stats=1 build/fuzz-corpus
 
 valgrind:
 	@if command -v valgrind >/dev/null; then \
