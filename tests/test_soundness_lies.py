@@ -210,6 +210,8 @@ def false_trees(scene: Scene) -> Iterator[tuple[str, str, Lie]]:
             yield f"{tree}: word {word} of opened leaf {leaf} is changed", code, lies.ChangedLeaf(tree, leaf, word)
         yield f"{tree}: leaves are hashed as nodes", code, lies.ConfusedHashes(tree, K_NODE)
         yield f"{tree}: the last digest is changed", code, lies.ChangedPath(tree, -1)
+        for byte in (0, 7, 31) if scene.log_height == 3 else ():
+            yield f"{tree}: byte {byte} of the cap's digests is changed", code, lies.ChangedCap(tree, byte)
         if scene.log_height < 10:
             yield f"{tree}: nodes are hashed as leaves", code, lies.ConfusedHashes(tree, K_LEAF)
             yield f"{tree}: the first digest is changed", code, lies.ChangedPath(tree, 0)

@@ -372,6 +372,17 @@ class ConfusedHashes(Lie):
 
 
 @dataclasses.dataclass(frozen=True)
+class ChangedCap(Lie):
+    """One byte of each digest of a cap is changed before it is sent. TRACE_MERKLE, .. as above."""
+
+    tree: str
+    byte: int
+
+    def cap(self, run: Run, tree: str, cap: bytes) -> bytes:
+        return cap if tree != self.tree else bytes(b ^ (i % 32 == self.byte) for i, b in enumerate(cap))
+
+
+@dataclasses.dataclass(frozen=True)
 class ChangedPath(Lie):
     """One digest of a multi-proof is changed. TRACE_MERKLE, .. as above."""
 

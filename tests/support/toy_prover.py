@@ -63,6 +63,7 @@ class Run:
     openings: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 5), dtype=np.uint64))
     lambdas: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 5), dtype=np.uint64))
     betas: list[Array] = dataclasses.field(default_factory=list)
+    layer_caps: list[bytes] = dataclasses.field(default_factory=list)
     layers: list[Array] = dataclasses.field(default_factory=list)
     final: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 5), dtype=np.uint64))
     indices: list[int] = dataclasses.field(default_factory=list)
@@ -163,6 +164,10 @@ class Lie:
         """All leaves of a tree before they are hashed."""
         return leaves
 
+    def cap(self, run: Run, tree: str, cap: bytes) -> bytes:
+        """The cap of a tree, before it is sent."""
+        return cap
+
     def opened(self, run: Run, tree: str, indices: list[int], leaves: list[bytes]) -> list[bytes]:
         """The opened leaves, after all is committed and drawn."""
         return leaves
@@ -226,6 +231,9 @@ class Both(Lie):
     def leaves(self, run: Run, tree: str, leaves: list[bytes]) -> list[bytes]:
         return cast(list[bytes], self._through("leaves", run, tree, leaves))
 
+    def cap(self, run: Run, tree: str, cap: bytes) -> bytes:
+        return cast(bytes, self._through("cap", run, tree, cap))
+
     def opened(self, run: Run, tree: str, indices: list[int], leaves: list[bytes]) -> list[bytes]:
         return cast(list[bytes], self._through("opened", run, tree, indices, leaves))
 
@@ -264,13 +272,15 @@ def prove_run(
 
     run.columns = lie.columns(run, tf.interpolate(lie.trace(run, trace % np.uint64(P)), 1))
     trace_tree = _commit(run, lie, "trace", _lde(run, run.columns))
-    run.transcript.absorb(Tag.TRACE_CAP, trace_tree.cap)
+    trace_cap = lie.cap(run, "trace", trace_tree.cap)
+    run.transcript.absorb(Tag.TRACE_CAP, trace_cap)
     run.alpha = run.transcript.element()
 
     run.chunks = lie.chunks(run, _quotient_chunks(run, lie))
     words = [_lde(run, chunk) for chunk in run.chunks]
     quotient_tree = _commit(run, lie, "quotient", np.concatenate(words, axis=1))
-    run.transcript.absorb(Tag.QUOTIENT_CAP, quotient_tree.cap)
+    quotient_cap = lie.cap(run, "quotient", quotient_tree.cap)
+    run.transcript.absorb(Tag.QUOTIENT_CAP, quotient_cap)
     run.z = run.transcript.element()
     while not run.z[1:].any():
         run.z = run.transcript.element()
@@ -286,10 +296,10 @@ def prove_run(
 
     run.sections = [
         ("parameters", parameters),
-        ("trace cap", trace_tree.cap),
-        ("quotient cap", quotient_tree.cap),
+        ("trace cap", trace_cap),
+        ("quotient cap", quotient_cap),
         ("openings", elements_to_bytes(run.openings)),
-        *((f"fri {t} cap", tree.cap) for t, tree in zip(run.committed_layers, fri_trees, strict=True)),
+        *((f"fri {t} cap", cap) for t, cap in zip(run.committed_layers, run.layer_caps, strict=True)),
         ("final", elements_to_bytes(run.final)),
         ("nonce", struct.pack("<Q", nonce)),
     ]
@@ -431,7 +441,8 @@ def _fri(run: Run, lie: Lie, word: Array) -> tuple[list[Tree], Array]:
             return trees, word
         if run.committed(t):
             trees.append(_commit(run, lie, f"fri {t}", word))
-            run.transcript.absorb(Tag.FRI_CAP, trees[-1].cap)
+            run.layer_caps.append(lie.cap(run, f"fri {t}", trees[-1].cap))
+            run.transcript.absorb(Tag.FRI_CAP, run.layer_caps[-1])
         run.betas.append(run.transcript.element())
         word = fold(run, t, word, run.betas[-1])
     raise AssertionError
