@@ -1,0 +1,196 @@
+"""Structured log events of a request's life.
+
+======================== ========== =================================================================================
+event                    level      fields beside those that are bound
+======================== ========== =================================================================================
+``prove.submitted``      debug
+``prove.hit``            debug      seconds
+``prove.joined``         debug      flight
+``prove.inline``         debug      flight, predicted, reason
+``prove.queued``         debug      flight, predicted, parked
+``prove.rejected``       warning
+``prove.batch_started``  debug      batch, size, flights, predicted, placement, reason, queue_wait
+``prove.batch_finished`` debug      batch, size, seconds, predicted
+``prove.completed``      debug      flight, seconds
+``prove.cancelled``      debug      flight, seconds
+``prove.failed``         warning    flight, seconds, error
+======================== ========== =================================================================================
+
+Every event has ``engine``, a number. The events of one request also have ``request``, a number of its own, and
+``program``, the program's id. Of programs no more than the id is told, and of errors no more than their type: the
+inputs, private or not, are nobody's business. All times are in seconds. ``placement`` is ``inline``, ``offload`` or
+``split``; ``reason`` is the policy's.
+
+The events of a request are logged by the task or thread that waits for it, in its own context. So what it has bound
+with `structlog.contextvars` is in them, and a request that joins another's flight keeps its own. Batches serve many
+requests; their events are logged by the worker, in an empty context, and name the flights.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, cast
+
+import structlog
+
+from . import timeline
+
+__all__ = ["Events", "Job", "Trace"]
+
+Trace = bool | Callable[[str, Mapping[str, object]], object] | structlog.typing.BindableLogger | None
+"""Where the events of an engine go.
+
+None: to structlog, if and as long as it is configured. False: nowhere. True: to structlog, configured or not. A
+structlog logger: to it, with what is bound to it. A function: it is called with the name and the fields of each event.
+"""
+
+WARNINGS = frozenset({"prove.rejected", "prove.failed"})
+
+_engines = itertools.count(1)
+_requests = itertools.count(1)
+_is_configured = structlog.is_configured
+_now = time.perf_counter
+
+
+class _Event(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, object]: ...
+
+
+class Events:
+    """The events of one engine.
+
+    A library does not configure logging, and structlog that nobody has configured would print: so with ``trace=None``
+    there are events only while `structlog.is_configured()`, or a timeline is captured. When there are none, a request
+    costs one call of `open`, a tenth of a microsecond.
+
+    A logger that raises does not disturb the engine: `threading.excepthook` gets the first exception, and that is all.
+
+    Raises:
+        TypeError: `trace` is none of what it may be.
+    """
+
+    __slots__ = ("_callback", "_complained", "_follow", "_logger", "_loud", "engine")
+
+    def __init__(self, trace: Trace = None) -> None:
+        self.engine = next(_engines)
+        self._logger: Any = None
+        self._callback: Callable[[str, Mapping[str, object]], object] | None = None
+        self._complained = False
+        if trace is None or trace is True:
+            # A lazy proxy: configuration that comes later counts.
+            self._logger = structlog.get_logger("aprover")
+        elif hasattr(trace, "bind"):
+            self._logger = trace
+        elif callable(trace):
+            self._callback = trace
+        elif trace is not False:
+            raise TypeError(f"trace must be None, a bool, a structlog logger or a function, not {type(trace).__name__}")
+        self._follow = trace is None
+        self._loud = trace is not None and trace is not False
+
+    def on(self) -> bool:
+        """Whether anybody listens, now."""
+        return self._loud or bool(timeline.captures) or (self._follow and _is_configured())
+
+    def open(self, program: str) -> Job | None:
+        """Begins the story of one request, with ``prove.submitted``; None if nobody listens.
+
+        Args:
+            program: The program's id.
+        """
+        if not self._loud and not timeline.captures and not (self._follow and _is_configured()):
+            return None
+        job = Job(self, program)
+        job.emit("submitted")
+        return job
+
+    def emit(self, name: str, **fields: object) -> None:
+        """An event of no request in particular, such as of a batch. Without its ``prove.``."""
+        self._emit(None, name, {"engine": self.engine, **fields}, fields)
+
+    def perform(self, events: Iterable[_Event]) -> None:
+        """Emits all of these."""
+        for event in events:
+            self.emit(event.name, **event.fields)
+
+    def _emit(self, bound: Any, name: str, fields: Mapping[str, object], unbound: Mapping[str, object]) -> None:
+        """Tells all who listen.
+
+        Args:
+            bound: The logger to which all fields but `unbound` are bound; None to find and bind one.
+        """
+        name = name if name.startswith("prove.") else f"prove.{name}"
+        for capture in timeline.captures:
+            capture.record(name, fields)
+        if not self._loud and not (self._follow and _is_configured()):
+            return
+        try:
+            if self._callback is not None:
+                self._callback(name, fields)
+                return
+            if bound is None:
+                bound = self._logger.bind(engine=self.engine)
+            (bound.warning if name in WARNINGS else bound.debug)(name, **unbound)
+        except Exception as error:  # noqa: BLE001 - whatever a logger raises, proofs go on
+            self.complain(error)
+
+    def complain(self, error: BaseException) -> None:
+        """Shows the first exception of a logger."""
+        if not self._complained:
+            self._complained = True
+            shown = (type(error), error, error.__traceback__, threading.current_thread())
+            threading.excepthook(threading.ExceptHookArgs(cast(Any, shown)))
+
+
+class Job:
+    """The story of one request. To be told by the task or thread that waits for it, in its own context."""
+
+    __slots__ = ("_begun", "_bound", "_events", "number", "program")
+
+    def __init__(self, events: Events, program: str) -> None:
+        self.number = next(_requests)
+        self.program = program
+        self._events = events
+        self._begun = _now()
+        self._bound: Any = None
+        if events._logger is not None and (events._loud or _is_configured()):
+            try:
+                self._bound = events._logger.bind(engine=events.engine, request=self.number, program=program)
+            except Exception as error:  # noqa: BLE001 - as in Events
+                events.complain(error)
+
+    @property
+    def seconds(self) -> float:
+        """Since it was submitted."""
+        return _now() - self._begun
+
+    def emit(self, name: str, **fields: object) -> None:
+        """One event of its story, without ``prove.``."""
+        events = self._events
+        bound = {"engine": events.engine, "request": self.number, "program": self.program}
+        events._emit(self._bound, name, {**bound, **fields}, fields)
+
+    def perform(self, events: Iterable[_Event]) -> None:
+        """Emits all of these, which came out of its own call to the core."""
+        for event in events:
+            self.emit(event.name, **event.fields)
+
+    def done(self, error: BaseException | None = None, *, cancelled: bool = False, **fields: object) -> None:
+        """The end of its story: ``prove.completed``, ``prove.failed`` or ``prove.cancelled``.
+
+        Args:
+            error: What it raises to its caller, None for a proof. Only its type is told.
+            cancelled: The caller was cancelled.
+        """
+        if cancelled:
+            self.emit("cancelled", seconds=self.seconds, **fields)
+        elif error is None:
+            self.emit("completed", seconds=self.seconds, **fields)
+        else:
+            self.emit("failed", seconds=self.seconds, error=type(error).__name__, **fields)
