@@ -4,6 +4,8 @@
  * below T takes two more products (below 1.94 T < 2^64) before it is trimmed to below T again; four products alone are
  * below 1.88 T.
  */
+#include <string.h>
+
 #include "poly_internal.h"
 
 static ALWAYS_INLINE fx fxv_get(apr_fxv v, size_t i) {
@@ -47,11 +49,6 @@ static ALWAYS_INLINE fx8_wide fx8_wide_zero(void) {
     return r;
 }
 
-static ALWAYS_INLINE fx8_wide fx8_wide_trim(fx8_wide s) {
-    for (int j = 0; j < FX_DEGREE; j++) s.c[j] = v8_wide_trim(s.c[j]);
-    return s;
-}
-
 static ALWAYS_INLINE fx8 fx8_wide_reduce(fx8_wide s) {
     fx8 r;
     for (int j = 0; j < FX_DEGREE; j++) r.c[j] = v8_wide_reduce(s.c[j]);
@@ -71,18 +68,38 @@ static ALWAYS_INLINE fx_factor fx_factor_of(fx a) {
     return r;
 }
 
-/* s += x X^j factor, for base x: one product more in each sum. */
-static ALWAYS_INLINE fx8_wide fx8_add_products(fx8_wide s, v8_split x, const fx_factor *factor, int j) {
-    for (int i = 0; i < FX_DEGREE; i++) s.c[i] = v8_wide_add(s.c[i], v8_wide_mul(x, v8_split_set1(factor->w[4 + i - j])));
+/* The words for coefficient j of the other factor, one for each coefficient of the product. */
+static ALWAYS_INLINE const fp *fx_factor_row(const fx_factor *factor, int j) { return factor->w + 4 - j; }
+
+/* One or two more products in each sum, which is trimmed before and after. Sum by sum, since ten sums and ten products would
+ * not fit the registers. */
+static ALWAYS_INLINE fx8_wide fx8_add_product(fx8_wide s, v8 x, const fp *a) {
+    const v8_split u = v8_split_of(x);
+    for (int i = 0; i < FX_DEGREE; i++) s.c[i] = v8_wide_trim(v8_wide_add(s.c[i], v8_wide_mul(u, v8_split_set1(a[i]))));
+    return s;
+}
+
+static ALWAYS_INLINE fx8_wide fx8_add_two_products(fx8_wide s, v8 x, const fp *a, v8 y, const fp *b) {
+    const v8_split u = v8_split_of(x), v = v8_split_of(y);
+    for (int i = 0; i < FX_DEGREE; i++) {
+        s.c[i] = v8_wide_add(s.c[i], v8_wide_mul(u, v8_split_set1(a[i])));
+        s.c[i] = v8_wide_trim(v8_wide_add(s.c[i], v8_wide_mul(v, v8_split_set1(b[i]))));
+    }
     return s;
 }
 
 static ALWAYS_INLINE fx8 fx8_mul(fx8 x, const fx_factor *factor) {
     fx8_wide s = fx8_wide_zero();
-    for (int j = 0; j < 4; j++) s = fx8_add_products(s, v8_split_of(x.c[j]), factor, j);
-    s = fx8_wide_trim(s);
-    s = fx8_add_products(s, v8_split_of(x.c[4]), factor, 4);
-    return fx8_wide_reduce(fx8_wide_trim(s));
+    fx8 r;
+    for (int j = 0; j < 4; j++) {
+        const v8_split u = v8_split_of(x.c[j]);
+        const fp *a = fx_factor_row(factor, j);
+        for (int i = 0; i < FX_DEGREE; i++) s.c[i] = v8_wide_add(s.c[i], v8_wide_mul(u, v8_split_set1(a[i])));
+    }
+    for (int i = 0; i < FX_DEGREE; i++) s.c[i] = v8_wide_trim(s.c[i]);
+    s = fx8_add_product(s, x.c[4], fx_factor_row(factor, 4));
+    for (int i = 0; i < FX_DEGREE; i++) r.c[i] = v8_wide_reduce(s.c[i]);
+    return r;
 }
 
 /* Elements between two polls of an operation that does a few products for each. */
@@ -90,33 +107,34 @@ enum { FX_POLL = 1 << 16 };
 
 /* ---- sums over a column ---- */
 
-/* The sum over n, a multiple of 8, of column times table. */
-static ALWAYS_INLINE fx dot_vectors(const uint32_t *column, apr_fxv table, size_t n) {
-    fx8_wide s = fx8_wide_zero();
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        for (size_t k = i; k < i + 16; k += 8) {
-            const v8_split x = v8_split_of(v8_loadu(column + k));
-            for (int j = 0; j < FX_DEGREE; j++)
-                s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(x, v8_split_of(v8_loadu(table.values + (size_t)j * table.stride + k))));
-        }
-        s = fx8_wide_trim(s);
+/* s += column times table at i, lane by lane; at i and j. */
+static ALWAYS_INLINE fx8_wide dot_vector(fx8_wide s, const uint32_t *column, apr_fxv table, size_t i) {
+    const v8_split x = v8_split_of(v8_loadu(column + i));
+    for (int c = 0; c < FX_DEGREE; c++) {
+        const uint32_t *t = table.values + (size_t)c * table.stride;
+        s.c[c] = v8_wide_trim(v8_wide_add(s.c[c], v8_wide_mul(x, v8_split_of(v8_loadu(t + i)))));
     }
-    if (i < n) {
-        const v8_split x = v8_split_of(v8_loadu(column + i));
-        for (int j = 0; j < FX_DEGREE; j++)
-            s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(x, v8_split_of(v8_loadu(table.values + (size_t)j * table.stride + i))));
-        s = fx8_wide_trim(s);
+    return s;
+}
+
+static ALWAYS_INLINE fx8_wide dot_two_vectors(fx8_wide s, const uint32_t *column, apr_fxv table, size_t i, size_t j) {
+    const v8_split x = v8_split_of(v8_loadu(column + i)), y = v8_split_of(v8_loadu(column + j));
+    for (int c = 0; c < FX_DEGREE; c++) {
+        const uint32_t *t = table.values + (size_t)c * table.stride;
+        s.c[c] = v8_wide_add(s.c[c], v8_wide_mul(x, v8_split_of(v8_loadu(t + i))));
+        s.c[c] = v8_wide_trim(v8_wide_add(s.c[c], v8_wide_mul(y, v8_split_of(v8_loadu(t + j)))));
     }
-    fx r;
-    for (int j = 0; j < FX_DEGREE; j++) r.c[j] = fp_reduce(v8_wide_total(s.c[j]));
-    return r;
+    return s;
 }
 
 static fx dot(const uint32_t *column, apr_fxv table, size_t n) {
-    const size_t whole = n & ~(size_t)7;
-    fx r = dot_vectors(column, table, whole);
-    for (size_t i = whole; i < n; i++) r = fx_add(r, fx_scale(fxv_get(table, i), column[i]));
+    fx8_wide s = fx8_wide_zero();
+    fx r;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) s = dot_two_vectors(s, column, table, i, i + 8);
+    for (; i + 8 <= n; i += 8) s = dot_vector(s, column, table, i);
+    for (int c = 0; c < FX_DEGREE; c++) r.c[c] = fp_reduce(v8_wide_total(s.c[c]));
+    for (; i < n; i++) r = fx_add(r, fx_scale(fxv_get(table, i), column[i]));
     return r;
 }
 
@@ -129,27 +147,6 @@ static void dot_columns(fx *out, const uint32_t *x, size_t stride, size_t column
 
 /* ---- sums over columns ---- */
 
-/* s += the columns' words at i times their coefficients. */
-static ALWAYS_INLINE fx8_wide accumulate_vector(fx8_wide s, const uint32_t *x, size_t stride, size_t columns,
-                                                const fx *coefficients) {
-    size_t c = 0;
-    for (; c + 2 <= columns; c += 2) {
-        for (size_t k = c; k < c + 2; k++) {
-            const v8_split w = v8_split_of(v8_loadu(x + k * stride));
-            for (int j = 0; j < FX_DEGREE; j++)
-                s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(w, v8_split_set1(coefficients[k].c[j])));
-        }
-        s = fx8_wide_trim(s);
-    }
-    if (c < columns) {
-        const v8_split w = v8_split_of(v8_loadu(x + c * stride));
-        for (int j = 0; j < FX_DEGREE; j++)
-            s.c[j] = v8_wide_add(s.c[j], v8_wide_mul(w, v8_split_set1(coefficients[c].c[j])));
-        s = fx8_wide_trim(s);
-    }
-    return s;
-}
-
 static void accumulate(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n) {
     /* Columns a power of two apart compete for the same eight lines of a cache, so eight of them are read over 16 vectors
      * before the next eight; the sums wait in memory. */
@@ -158,11 +155,20 @@ static void accumulate(apr_fxv acc, const uint32_t *x, size_t stride, size_t col
     while (i + 8 <= n) {
         fx8_wide sums[VECTORS];
         const size_t vectors = (n - i) / 8 < VECTORS ? (n - i) / 8 : VECTORS;
-        for (size_t v = 0; v < vectors; v++) sums[v] = fx8_wide_zero();
-        for (size_t c = 0; c < columns; c += TOGETHER)
-            for (size_t v = 0; v < vectors; v++)
-                sums[v] = accumulate_vector(sums[v], x + c * stride + i + 8 * v, stride,
-                                            columns - c < TOGETHER ? columns - c : TOGETHER, coefficients + c);
+        memset(sums, 0, vectors * sizeof *sums);
+        for (size_t first = 0; first < columns; first += TOGETHER) {
+            const size_t end = columns - first < TOGETHER ? columns : first + TOGETHER;
+            for (size_t v = 0; v < vectors; v++) {
+                const uint32_t *at = x + i + 8 * v;
+                fx8_wide s = sums[v];
+                size_t c = first;
+                for (; c + 2 <= end; c += 2)
+                    s = fx8_add_two_products(s, v8_loadu(at + c * stride), coefficients[c].c, v8_loadu(at + (c + 1) * stride),
+                                             coefficients[c + 1].c);
+                if (c < end) s = fx8_add_product(s, v8_loadu(at + c * stride), coefficients[c].c);
+                sums[v] = s;
+            }
+        }
         for (size_t v = 0; v < vectors; v++, i += 8) fx8_store(acc, i, fx8_add(fx8_load(acc, i), fx8_wide_reduce(sums[v])));
     }
     for (; i < n; i++) {
@@ -204,36 +210,46 @@ static int powers(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *contex
     return 0;
 }
 
-/* out = the sum of z^e f_e for e < 2^log_parts, where part e is segment bitrev(e) of 2^log_parts, of m elements each. */
+/* out = the sum of z^e f_e for e < 2^log_parts, where part e is segment bitrev(e) of 2^log_parts, of m >= 8 elements each. */
 static int combine(apr_fxv out, apr_fxv f, size_t m, uint32_t log_parts, fx z, apr_poll poll, void *context) {
     const uint32_t parts = 1u << log_parts;
     fx_factor factor[8];
     fx power = z;
     for (uint32_t e = 1; e < parts; e++, power = fx_mul(power, z)) factor[e] = fx_factor_of(power);
-    size_t i = 0;
-    for (; i + 8 <= m; i += 8) {
+    for (size_t i = 0; i < m; i += 8) {
         if (i % (FX_POLL / 8) == 0 && m >= FX_POLL / 8 && stopped(poll, context)) return 1;
         fx8_wide s = fx8_wide_zero();
         for (uint32_t e = 1; e < parts; e++) {
             const fx8 x = fx8_load(f, i + apr_bitrev(e, log_parts) * m);
-            for (int j = 0; j < 4; j++) {
-                s = fx8_add_products(s, v8_split_of(x.c[j]), &factor[e], j);
-                if (j & 1) s = fx8_wide_trim(s);
-            }
-            s = fx8_wide_trim(fx8_add_products(s, v8_split_of(x.c[4]), &factor[e], 4));
+            for (int j = 0; j < 4; j += 2)
+                s = fx8_add_two_products(s, x.c[j], fx_factor_row(&factor[e], j), x.c[j + 1], fx_factor_row(&factor[e], j + 1));
+            s = fx8_add_product(s, x.c[4], fx_factor_row(&factor[e], 4));
         }
         fx8_store(out, i, fx8_add(fx8_load(f, i), fx8_wide_reduce(s)));
-    }
-    for (; i < m; i++) {
-        fx r = fx_zero();
-        for (uint32_t e = parts; e-- > 0;) r = fx_add(fx_mul(r, z), fxv_get(f, i + apr_bitrev(e, log_parts) * m));
-        fxv_set(out, i, r);
     }
     return 0;
 }
 
+/* Less than eight results: part by part would leave lanes empty, so the halves are combined, which are the parts of even
+ * and of odd exponents, then the quarters, then the eighths. */
+static void fold_small(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta) {
+    enum { ROOM = 40 }; /* 32, and what a vector of less than eight reads too far */
+    const size_t n = (size_t)1 << log_n;
+    uint32_t words[FX_DEGREE * ROOM] = {0};
+    const apr_fxv w = {words, ROOM};
+    for (size_t i = 0; i < n; i += 8) fx8_store(w, i, fx8_load(f, i));
+    for (size_t half = n / 2; half >= n / 8; half /= 2, beta = fx_sqr(beta)) {
+        const fx_factor factor = fx_factor_of(beta);
+        for (size_t i = 0; i < half; i += 8)
+            fx8_store(w, i, fx8_add(fx8_load(w, i), fx8_mul(fx8_load(w, half + i), &factor)));
+    }
+    for (size_t i = 0; i < n / 8; i++) fxv_set(out, i, fxv_get(w, i));
+}
+
 static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context) {
-    return combine(out, f, (size_t)1 << (log_n - 3), 3, beta, poll, context);
+    if (log_n >= 6) return combine(out, f, (size_t)1 << (log_n - 3), 3, beta, poll, context);
+    fold_small(out, f, log_n, beta);
+    return 0;
 }
 
 /* The quotient's coefficient at e is h(e+1), where h(e) = f(e) + z h(e+1).

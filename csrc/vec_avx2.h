@@ -91,10 +91,13 @@ static inline int v8_all_reduced(v8 a) {
     return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_min_epu32(a, v8_set1(FP_P - 1)), a)) == -1;
 }
 static inline uint64_t v8_wide_total(v8_wide a) {
-    uint64_t w[8], total = 0;
-    _mm256_storeu_si256((__m256i *)(void *)w, a.even);
-    _mm256_storeu_si256((__m256i *)(void *)(w + 4), a.odd);
-    for (int i = 0; i < 8; i++) total = fp_trim(total + w[i]);
+    a = v8_wide_trim((v8_wide){_mm256_add_epi64(a.even, a.odd), a.odd});
+    a.even = _mm256_add_epi64(a.even, _mm256_permute4x64_epi64(a.even, 0x4e));
+    a = v8_wide_trim(a);
+    a.even = _mm256_add_epi64(a.even, _mm256_shuffle_epi32(a.even, 0x4e));
+    a = v8_wide_trim(a);
+    uint64_t total;
+    _mm_storel_epi64((__m128i *)(void *)&total, _mm256_castsi256_si128(a.even));
     return total;
 }
 static inline v8 v8_mul(v8 a, v8 b) { return v8_wide_reduce(v8_wide_mul(v8_split_of(a), v8_split_of(b))); }
