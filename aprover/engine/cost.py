@@ -1,49 +1,419 @@
-"""The cost model: how many seconds a proof will take, from its shape alone."""
+"""The cost model: how many seconds a proof will take, from its shape alone; nothing is estimated by running the work.
+
+The time on one core is modelled as a sum of counted operations (`FEATURES`), each with a time of its own (a weight), so
+it can be predicted for shapes that were never seen. Three things make it true on a machine:
+
+- `CostModel.fit`: the weights from a few timed proofs, as a robust least-squares fit of the logarithms of the times (so
+  a proof of 50 us counts as much as one of 5 s), over the logarithms of the weights (so none becomes negative). It
+  leans towards the weights it starts from, since a few points do not determine them all;
+- `CostModel.observe`: a factor for each class of shapes, corrected by every finished batch, by steps of bounded size;
+- `CostModel.observe_trace`: the time of a program's own trace(), in Python, learned apart, for each row.
+
+`Scaling` learns what two threads are worth together, which on shared machines changes from minute to minute.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
+import math
+from collections.abc import Iterable, Sequence
+
 import attrs
+import numpy as np
+from numpy.typing import NDArray
 
 from ..security import Parameters, Shape
+from ..security.costs import trees
 
-__all__ = ["CostModel", "Work"]
+__all__ = ["FEATURES", "PRIOR_WEIGHTS", "CostModel", "Scaling", "Work", "commitment_work", "work_of"]
+
+FEATURES = (
+    "call",
+    "cells",
+    "butterflies",
+    "elements",
+    "instructions",
+    "openings",
+    "lane compressions",
+    "lone compressions",
+    "gathers",
+    "nonces",
+    "spilled bytes",
+)
+"""What is counted; `work_of` says how."""
+
+PRIOR_WEIGHTS = (1.5e-5, 1.0e-9, 3.5e-10, 1.6e-10, 3.0e-10, 1.6e-10, 1.7e-8, 6.0e-8, 4.0e-9, 1.7e-8, 2.0e-10)
+"""Seconds for one of each of `FEATURES`: what decides before there is a fit."""
+
+CACHED_BYTES = 2**20
+"""Low-degree extensions beyond this no longer stay in a core's own cache."""
+PRIOR_TRACE_SECONDS = 2e-6
+"""One row of a trace() in Python that was never seen: a handful of bytecodes."""
+
+LONGEST_STEP = 0.7
+"""The largest error, in the logarithm, that one observation is believed to show: a factor of two."""
+SMALLEST_GAIN = 0.1
+"""A class of shapes never stops following, as machines change."""
+FURTHEST = math.log(16)
+"""Corrections end here: beyond, the measurement is about something else."""
+CLASSES_KEPT = 4096
+
+_FORMAT = 1
+_Array = NDArray[np.float64]
 
 
 @attrs.frozen(cache_hash=True)
 class Work:
-    """What the cost model needs to know of one proof. Build it by `work_of` and keep it per AIR and parameters.
+    """What the cost model needs to know of one proof. Made by `work_of`, which keeps it for each AIR and parameters.
 
     Attributes:
-        features: Counts of the operations that take the time; see `FEATURES`.
-        trace: Who makes the trace: None for C, else the program's id, under which the time of its trace() is learned.
+        features: How many of each of `FEATURES`.
         rows: The height of the trace.
+        trace: None if the trace is made in C; else the program's id, under which the time of its trace() is learned.
+        batchable: Whether it may share a C call with others, or run on a loop's own thread.
         splittable: Whether several threads can work on it.
     """
 
     features: tuple[float, ...]
     rows: int
     trace: str | None = None
+    batchable: bool = True
     splittable: bool = True
 
     @property
     def native(self) -> bool:
-        """Whether the trace is made in C, so that the proof may be made on a loop's thread or in a batch."""
-        return self.trace is None
+        """Whether it is one C call, trace included, that may share a call or run on a loop's own thread."""
+        return self.trace is None and self.batchable
 
 
+@functools.lru_cache(maxsize=4096)
 def work_of(shape: Shape, parameters: Parameters, *, instructions: int, trace: str | None = None) -> Work:
-    """The features of a STARK proof.
+    """The features of a STARK proof (docs/protocol.md, section 7), counted as the prover does it.
 
     Args:
         instructions: Of the constraints' bytecode, `CompiledAir.cost`.
         trace: The program's id if its trace() is Python, None if the trace is made in C.
+
+    Raises:
+        ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape.
     """
-    raise NotImplementedError
+    log_k, blowup, k = shape.log_height, 1 << parameters.log_blowup, 1 << shape.log_height
+    quotient = 5 * shape.chunks
+    # What passes through transforms: the trace to coefficients and to the chunks' cosets, the quotient, the extensions.
+    elements = k * (shape.columns * (1 + shape.chunks) + quotient + (shape.columns + quotient) * blowup)
+    butterflies = float(elements * log_k)
+    for t in range(1 if shape.narrow else 0, shape.folds):
+        folded = (5 * k * blowup) >> (3 * t)
+        elements += folded
+        butterflies += folded * max(log_k - 3 * t, 0)
+    lanes, gathers, absorbed = 0.0, 0.0, 20.0 * (shape.openings + shape.final_length)
+    for tree in trees(shape, parameters.log_blowup):
+        blocks = -(-tree.leaf_bytes // 64) + -(-tree.leaf_bytes // 1024) - 1
+        lanes += blocks * max(8, 1 << tree.log_leaves)
+        cap = min(parameters.cap_log, tree.log_leaves)
+        lanes += sum(max(8, 1 << level) for level in range(cap, tree.log_leaves))
+        gathers += parameters.queries * (tree.leaf_bytes / 4 + 2 * (tree.log_leaves - cap))
+        absorbed += 32 << cap
+    drawn = 4 * parameters.queries + 20 * (shape.openings if parameters.independent else 1)
+    extension = 4 * (shape.columns + quotient) * k * blowup
+    features = (
+        1.0,
+        float(k * shape.columns),
+        butterflies,
+        float(elements),
+        float(k * shape.chunks * instructions),
+        float(10 * k * shape.openings),
+        lanes,
+        (absorbed + drawn) / 64 + 6 + shape.folds,
+        gathers,
+        float(1 << parameters.grinding_bits) if parameters.grinding_bits else 0.0,
+        float(max(0, extension - CACHED_BYTES)),
+    )
+    return Work(features, k, trace, True, True)
+
+
+def commitment_work(rows: int, columns: int, *, trace: str) -> Work:
+    """The features of a trace commitment: a trace, made by Python or at Python's request, and one hash of it."""
+    counts = dict.fromkeys(FEATURES, 0.0)
+    cells = rows * columns
+    counts.update({"call": 1.0, "cells": float(cells), "lane compressions": cells / 16})
+    return Work(tuple(counts.values()), rows, trace, batchable=False, splittable=False)
+
+
+@attrs.define
+class _Correction:
+    log: float
+    seen: float = 0.0
+
+    def follow(self, error: float, share: float) -> None:
+        gain = share * max(SMALLEST_GAIN, 1 / (self.seen + 1.5))
+        self.log = min(FURTHEST, max(-FURTHEST, self.log + gain * min(LONGEST_STEP, max(-LONGEST_STEP, error))))
+        self.seen += share
+
+
+_Class = tuple[int, "str | None", int]
 
 
 class CostModel:
-    """Not thread-safe: the core calls it under its own lock."""
+    """Predicts and learns. Not thread-safe: the core calls it under its own lock.
+
+    Args:
+        weights: Seconds for one of each of `FEATURES`, all positive.
+
+    Raises:
+        ValueError: The weights are not that.
+    """
+
+    def __init__(self, weights: Sequence[float] = PRIOR_WEIGHTS) -> None:
+        self._weights = _checked(weights)
+        self._base: dict[Work, tuple[float, _Class]] = {}
+        self._corrections: dict[_Class, _Correction] = {}
+        self._traces: dict[str, _Correction] = {}
+        self._speed = _Correction(0.0)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Seconds for one of each of `FEATURES`."""
+        return self._weights
+
+    # Predicting
 
     def predict(self, work: Work) -> float:
-        """Seconds on one core, the trace included."""
-        raise NotImplementedError
+        """Seconds on one core, a trace() in Python included."""
+        return self.predict_proof(work) + self.predict_trace(work)
+
+    def predict_proof(self, work: Work) -> float:
+        """Seconds on one core, of which Python's trace() is no part."""
+        base, kind = self._base_of(work)
+        correction = self._corrections.get(kind, self._speed)
+        return base * math.exp(correction.log)
+
+    def predict_trace(self, work: Work) -> float:
+        """Seconds of the program's own trace(); 0 if the trace is made in C."""
+        if work.trace is None:
+            return 0.0
+        learned = self._traces.get(work.trace)
+        return work.rows * PRIOR_TRACE_SECONDS * (math.exp(learned.log) if learned else 1.0)
+
+    def _base_of(self, work: Work) -> tuple[float, _Class]:
+        known = self._base.get(work)
+        if known is None:
+            base = sum(map(float.__mul__, self._weights, work.features))
+            if len(self._base) >= CLASSES_KEPT:
+                self._base.clear()
+            known = self._base[work] = base, (work.rows, work.trace, round(2 * math.log2(base)))
+        return known
+
+    # Learning
+
+    def observe(self, works: Sequence[Work], seconds: float) -> None:
+        """Learns from a C call that made all of `works` in this time on one undisturbed core.
+
+        Args:
+            seconds: Traces in Python not included. Not positive, or not finite: ignored.
+        """
+        if not works or not 0 < seconds < math.inf:
+            return
+        shares: dict[_Class, float] = {}
+        predicted = 0.0
+        for work in works:
+            part = self.predict_proof(work)
+            predicted += part
+            kind = self._base_of(work)[1]
+            shares[kind] = shares.get(kind, 0.0) + part
+        error = math.log(seconds / predicted)
+        for kind, share in shares.items():
+            correction = self._corrections.get(kind)
+            if correction is None:
+                if len(self._corrections) >= CLASSES_KEPT:
+                    self._corrections.pop(next(iter(self._corrections)))
+                correction = self._corrections[kind] = _Correction(self._speed.log)
+            correction.follow(error, share / predicted)
+        self._speed.follow(error, 0.5)
+
+    def observe_trace(self, work: Work, seconds: float) -> None:
+        """Learns from one run of a program's own trace()."""
+        if work.trace is None or not 0 < seconds < math.inf:
+            return
+        learned = self._traces.get(work.trace)
+        if learned is None:
+            if len(self._traces) >= CLASSES_KEPT:
+                self._traces.pop(next(iter(self._traces)))
+            # The first run tells more than the prior does.
+            log = math.log(seconds / (work.rows * PRIOR_TRACE_SECONDS))
+            self._traces[work.trace] = _Correction(log, 1.0)
+        else:
+            learned.follow(math.log(seconds / self.predict_trace(work)), 1.0)
+
+    def fit(self, points: Iterable[tuple[Work, float]]) -> float:
+        """Fits the weights to timed proofs and forgets the corrections.
+
+        Args:
+            points: Works and the seconds that they took on one core, traces in Python not included. Any number.
+
+        Returns:
+            The median of the absolute relative errors over the points, after the fit; 0 if there are none.
+        """
+        points = [(work, seconds) for work, seconds in points if 0 < seconds < math.inf]
+        if not points:
+            return 0.0
+        counts = np.array([work.features for work, _ in points])
+        target = np.log([seconds for _, seconds in points])
+        self._weights = _checked(_fit(counts, target, np.log(self._weights)).tolist())
+        self._base.clear()
+        self._corrections.clear()
+        self._speed = _Correction(0.0)
+        return float(np.median(np.abs(np.exp(np.log(counts @ self._weights) - target) - 1)))
+
+    # To text and back
+
+    def dumps(self) -> str:
+        """All that was learned, as JSON."""
+        return json.dumps(
+            {
+                "format": _FORMAT,
+                "features": FEATURES,
+                "weights": self._weights,
+                "speed": [self._speed.log, self._speed.seen],
+                "corrections": [[*kind, c.log, c.seen] for kind, c in self._corrections.items()],
+                "traces": [[name, c.log, c.seen] for name, c in self._traces.items()],
+            }
+        )
+
+    @classmethod
+    def loads(cls, text: str) -> CostModel:
+        """What `dumps` wrote.
+
+        Raises:
+            ValueError: The text is not that, or was written by a version that counts other features.
+        """
+        try:
+            data = json.loads(text)
+            if data["format"] != _FORMAT or tuple(data["features"]) != FEATURES:
+                raise ValueError("another version's cost model")
+            model = cls(data["weights"])
+            model._speed = _loaded(*data["speed"])
+            for rows, trace, size, log, seen in data["corrections"][:CLASSES_KEPT]:
+                if not (type(rows) is int and type(size) is int and isinstance(trace, str | None)):
+                    raise ValueError("not a class of shapes")
+                model._corrections[rows, trace, size] = _loaded(log, seen)
+            for name, log, seen in data["traces"][:CLASSES_KEPT]:
+                model._traces[str(name)] = _loaded(log, seen)
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"not a cost model: {error!r}") from error
+        return model
+
+
+def _checked(weights: Sequence[float]) -> tuple[float, ...]:
+    checked = tuple(map(float, weights))
+    if len(checked) != len(FEATURES) or not all(0 < weight < math.inf for weight in checked):
+        raise ValueError(f"weights must be {len(FEATURES)} positive numbers")
+    return checked
+
+
+def _loaded(log: float, seen: float) -> _Correction:
+    if not (abs(float(log)) <= 2 * FURTHEST and 0 <= float(seen) < math.inf):
+        raise ValueError("not a correction")
+    return _Correction(float(log), float(seen))
+
+
+LEANING = 0.15
+"""How far from its prior, in the logarithm, a weight goes as easily as a point stays unexplained by its tolerance."""
+TOLERANCE = 0.1
+"""Errors of the logarithm beyond this count linearly, not squared (Huber): a disturbed timing must not bend the fit."""
+
+
+def _fit(counts: _Array, target: _Array, prior: _Array) -> _Array:
+    """Weights: Gauss-Newton with damping (Levenberg-Marquardt) on the logarithms of the weights.
+
+    Minimises sum huber(log(counts @ exp(x)) - target) / TOLERANCE^2 + LEANING^2 |x - prior - shift|^2; the common shift
+    is free, because that a machine is faster as a whole says nothing about its proportions.
+    """
+    shift = float(np.median(target - np.log(counts @ np.exp(prior))))
+    x = start = prior + shift
+    damping = 1e-2
+
+    def error(at: _Array) -> tuple[_Array, float]:
+        residual = np.log(counts @ np.exp(at)) - target
+        size = np.abs(residual) / TOLERANCE
+        loss = np.where(size < 1, size**2, 2 * size - 1).sum() + LEANING**2 * ((at - start) ** 2).sum()
+        return residual, float(loss)
+
+    residual, loss = error(x)
+    for _ in range(100):
+        parts = counts * np.exp(x)
+        jacobian = parts / parts.sum(axis=1, keepdims=True)
+        trust = 1 / TOLERANCE**2 / np.maximum(1, np.abs(residual) / TOLERANCE)
+        normal = (jacobian.T * trust) @ jacobian + LEANING**2 * np.eye(len(x))
+        slope = (jacobian.T * trust) @ residual + LEANING**2 * (x - start)
+        step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -slope)
+        trial = x + np.clip(step, -1, 1)
+        trial_residual, trial_loss = error(trial)
+        if trial_loss < loss:
+            settled = loss - trial_loss < 1e-9 * loss
+            x, residual, loss, damping = trial, trial_residual, trial_loss, damping / 3
+            if settled:
+                break
+        else:
+            damping *= 4
+            if damping > 1e9:
+                break
+    return np.exp(x)
+
+
+class Scaling:
+    """Learns how many times as much several threads get done together as one alone. Not thread-safe.
+
+    Compares batches that ran beside others with batches that ran alone, both relative to what was predicted, so that an
+    error which the predictions make in both does not matter.
+
+    Args:
+        prior: Believed until something was seen, and again when the last sight of it is long ago.
+    """
+
+    GAIN = 0.25
+    HALF_LIFE = 5.0
+    """Seconds after which half of what was learned is forgotten."""
+
+    def __init__(self, prior: float = 1.5) -> None:
+        self._prior = prior
+        self._alone = 0.0
+        self._beside = math.log(2 / prior)
+        self._seen_alone = 0
+        self._seen = -math.inf
+
+    def observe(self, ratio: float, others: float, now: float) -> None:
+        """Learns from one batch.
+
+        Args:
+            ratio: Measured over predicted time.
+            others: How many other batches ran beside it, on average over its time. Mixed cases say little and are
+                left out.
+            now: The time, in seconds.
+        """
+        if not 0 < ratio < math.inf:
+            return
+        log = math.log(ratio)
+        if others < 0.1:
+            gain = max(self.GAIN, 1 / (self._seen_alone + 1))
+            self._seen_alone += 1
+            self._alone += gain * (log - self._alone)
+        elif others > 0.75:
+            # For n threads of efficiency e, the slowdown is n / (1 + (n-1) e); brought to that of two.
+            slowdown = math.exp(log - self._alone)
+            efficiency = ((1 + others) / slowdown - 1) / others
+            two = math.log(2 / min(2.0, max(0.5, 1 + efficiency)))
+            gain = self.GAIN if now - self._seen < self.HALF_LIFE else 0.5
+            self._beside += gain * (two - self._beside)
+            self._seen = now
+
+    def value(self, now: float) -> float:
+        """What two threads get done together, relative to one: 0.5 to 2."""
+        trust = 0.5 ** (max(0.0, now - self._seen) / self.HALF_LIFE) if self._seen > -math.inf else 0.0
+        learned = 2 / math.exp(self._beside)
+        return self._prior + trust * (min(2.0, max(0.5, learned)) - self._prior)
+
+    def slowdown(self, others: float, now: float) -> float:
+        """By what factor a batch is slower for so many others beside it."""
+        return (1 + others) / (1 + others * (self.value(now) - 1))

@@ -1,21 +1,403 @@
-"""Flights: the proofs that are waited for."""
+"""Flights: the proofs that are waited for, their life, and the queue in which they wait for a worker.
+
+Theory of operation
+-------------------
+A flight is one proof to be made and the waiters who want it. It belongs to the engine and never to the caller that was
+first: waiters come (a join) and go (a leave), and the flight follows from how many of them there are. For each key at
+most one flight can be joined; the core keeps it in a table, and takes it out when it ends or begins to be cancelled.
+
+=========== =================================================================== ========= ===============
+state       meaning                                                             joinable  holds
+=========== =================================================================== ========= ===============
+PARKED      as many flights are pending as the engine takes; not counted yet    yes       a place in line
+QUEUED      waits: at its port until the end of the tick, then in the queue     yes       a pending slot
+RUNNING     in a batch of a worker, or on a loop's own thread                   yes       a pending slot
+CANCELLING  running, but nobody waits any more; its flag is set                 no [#]_   a pending slot
+DONE        ended with a proof                                                  no        nothing
+FAILED      ended with an error, which its waiters share as the cause           no        nothing
+DROPPED     ended with neither: nobody waited, or the engine was closed         no        nothing
+=========== =================================================================== ========= ===============
+
+.. [#] Except while the batch has not begun its C call, where the flag can be taken back: nobody has acted on it but
+   perhaps the thread that prepares the batch. Afterwards a new request opens a successor under the same key.
+
+All changes go through `TRANSITIONS`; a pair of state and step that it does not have is a bug and raises. Two rows are
+less obvious. RUNNING + STOP: the flag had been set and taken back, but whoever ran the flight had seen it. Its
+outcome is then not an outcome, and the flight queues again for those who wait: a cancellation is never the answer of
+a flight. CANCELLING + PROVE: the work was quicker than the flag. The proof goes to the cache, nobody is told.
+
+The order of the queue is (best priority, latest deadline, age), the first two over the waiters that a flight has now,
+so that each join and each leave may change it. The heap holds for each flight one live entry that is not later than
+its true place: a flight that improves gets a new entry, one that worsened is put back when its entry comes up. Dead
+entries are dropped when they come up, and all at once when they outnumber the live.
+
+A shell runs a flight outside the lock, with nothing but `Flight.control` between it and the core: the core sets the
+flag under the lock, and takes it back under the lock.
+"""
 
 from __future__ import annotations
 
-from ..backends import Control
-from .messages import Request
+import enum
+import heapq
+import itertools
+from collections.abc import Hashable, Iterator
 
-__all__ = ["Flight"]
+from ..backends import Control
+from .cost import Work
+from .messages import Batch, Port, Request, Waiter
+
+__all__ = ["TRANSITIONS", "Deadlines", "Flight", "FlightQueue", "LazyMax", "Seat", "State", "Step"]
+
+FOREVER = float("inf")
+
+
+class State(enum.Enum):
+    """See the module's docstring."""
+
+    PARKED = "parked"
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class Step(enum.Enum):
+    """What happens to a flight."""
+
+    ADMIT = "admit"
+    START = "start"
+    ABANDON = "abandon"
+    REJOIN = "rejoin"
+    PROVE = "prove"
+    FAIL = "fail"
+    STOP = "stop"
+
+
+TRANSITIONS: dict[tuple[State, Step], State] = {
+    (State.PARKED, Step.ADMIT): State.QUEUED,
+    (State.PARKED, Step.ABANDON): State.DROPPED,
+    (State.QUEUED, Step.START): State.RUNNING,
+    (State.QUEUED, Step.ABANDON): State.DROPPED,
+    (State.RUNNING, Step.ABANDON): State.CANCELLING,
+    (State.RUNNING, Step.PROVE): State.DONE,
+    (State.RUNNING, Step.FAIL): State.FAILED,
+    (State.RUNNING, Step.STOP): State.QUEUED,
+    (State.CANCELLING, Step.REJOIN): State.RUNNING,
+    (State.CANCELLING, Step.PROVE): State.DONE,
+    (State.CANCELLING, Step.FAIL): State.FAILED,
+    (State.CANCELLING, Step.STOP): State.DROPPED,
+}
+
+ENDED = frozenset({State.DONE, State.FAILED, State.DROPPED})
+PENDING = frozenset({State.QUEUED, State.RUNNING, State.CANCELLING})
+
+
+class LazyMax:
+    """The largest of a changing multiset: O(log n) amortised for each change, O(1) amortised to read."""
+
+    __slots__ = ("_counts", "_heap")
+
+    def __init__(self) -> None:
+        self._counts: dict[float, int] = {}
+        self._heap: list[float] = []
+
+    def add(self, value: float) -> None:
+        """Puts one in."""
+        count = self._counts.get(value)
+        if count is None:
+            self._counts[value] = 1
+            heapq.heappush(self._heap, -value)
+        else:
+            self._counts[value] = count + 1
+
+    def remove(self, value: float) -> None:
+        """Takes one out, which must be in."""
+        self._counts[value] -= 1
+
+    def max(self) -> float:
+        """The largest one.
+
+        Raises:
+            IndexError: There is none.
+        """
+        while self._counts[-self._heap[0]] == 0:
+            del self._counts[-heapq.heappop(self._heap)]
+        return -self._heap[0]
+
+
+class Seat:
+    """A waiter's place in a flight."""
+
+    __slots__ = ("deadline", "flight", "priority", "waiter")
+
+    def __init__(self, waiter: Waiter, flight: Flight, priority: int, deadline: float) -> None:
+        self.waiter = waiter
+        self.flight = flight
+        self.priority = priority
+        self.deadline = deadline
+
+    @property
+    def taken(self) -> bool:
+        """Whether the waiter still waits here."""
+        return self.flight.seats.get(self.waiter) is self
 
 
 class Flight:
-    """One proof under way and those who wait for it.
+    """One proof under way and those who wait for it. Changed only by the core, under its lock.
 
-    Attributes, for shells (read only): number, request, work, control, predicted (seconds), opened (clock).
+    Shells may read `number`, `request`, `work`, `control`, `predicted` (seconds), `opened` (the core's clock) and
+    `reason`; these but the last do not change.
     """
 
-    number: int
-    request: Request
-    control: Control
-    predicted: float
-    opened: float
+    __slots__ = (
+        "_deadlines",
+        "_priorities",
+        "batch",
+        "control",
+        "deadline",
+        "entry",
+        "flagged",
+        "key",
+        "number",
+        "opened",
+        "owner",
+        "placed",
+        "port",
+        "predicted",
+        "priority",
+        "reason",
+        "request",
+        "seats",
+        "small",
+        "state",
+        "store",
+        "work",
+    )
+
+    def __init__(self, number: int, request: Request, work: Work, predicted: float, opened: float) -> None:
+        self.number = number
+        self.request = request
+        self.key: Hashable = request.key
+        self.work = work
+        self.control = Control()
+        self.predicted = predicted
+        self.opened = opened
+        self.reason = ""
+        """Why it runs where it runs, by the policy."""
+        self.state = State.QUEUED
+        self.seats: dict[Waiter, Seat] = {}
+        self.priority = 0
+        """The best of its waiters. Kept as it was when the last one leaves."""
+        self.deadline = FOREVER
+        """The latest of its waiters. Kept as it was when the last one leaves."""
+        self.store = False
+        """Some waiter wants it cached."""
+        self.flagged = False
+        """It was asked to stop since it started."""
+        self.owner: Waiter | None = None
+        """The waiter that runs it inline, and is not delivered to."""
+        self.port: Port | None = None
+        """Where it waits for the end of the tick."""
+        self.small = False
+        """It may run on a loop's own thread."""
+        self.batch: Batch | None = None
+        """What it runs in, unless a waiter runs it inline."""
+        self.entry = 0
+        """The serial number of its live entry in a queue; 0 if it is in none."""
+        self.placed = (0.0, 0.0, 0)
+        """The order that it was entered with."""
+        self._priorities: LazyMax | None = None
+        self._deadlines: LazyMax | None = None
+
+    def __repr__(self) -> str:
+        # The request may hold private inputs.
+        return f"<Flight {self.number} {self.state.value}, {len(self.seats)} waiting>"
+
+    def step(self, step: Step) -> None:
+        """Moves along `TRANSITIONS`.
+
+        Raises:
+            RuntimeError: There is no such transition.
+        """
+        state = TRANSITIONS.get((self.state, step))
+        if state is None:
+            raise RuntimeError(f"{self!r} cannot {step.value}")
+        self.state = state
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return self.state in ENDED
+
+    @property
+    def joinable(self) -> bool:
+        """Whether a new waiter may be seated."""
+        state = self.state
+        if state is State.CANCELLING:
+            return self.batch is not None and not self.batch.started
+        return state not in ENDED
+
+    @property
+    def order(self) -> tuple[float, float, int]:
+        """Its place in the queue; smaller goes first."""
+        return (-self.priority, self.deadline, self.number)
+
+    def join(self, waiter: Waiter, priority: int, deadline: float) -> Seat:
+        """Seats a waiter."""
+        seat = Seat(waiter, self, priority, deadline)
+        if not self.seats:
+            self.priority, self.deadline = priority, deadline
+            self._priorities = self._deadlines = None
+        else:
+            if self._priorities is None or self._deadlines is None:
+                self._priorities, self._deadlines = LazyMax(), LazyMax()
+                for other in self.seats.values():
+                    self._priorities.add(other.priority)
+                    self._deadlines.add(other.deadline)
+            self._priorities.add(priority)
+            self._deadlines.add(deadline)
+            self.priority = max(self.priority, priority)
+            self.deadline = max(self.deadline, deadline)
+        self.seats[waiter] = seat
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        """Empties a seat."""
+        del self.seats[seat.waiter]
+        if self._priorities is not None and self._deadlines is not None:
+            self._priorities.remove(seat.priority)
+            self._deadlines.remove(seat.deadline)
+            if self.seats:
+                self.priority = int(self._priorities.max())
+                self.deadline = self._deadlines.max()
+
+
+class Deadlines:
+    """The deadlines of all waiters, earliest first. A waiter that has no seat any more is skipped."""
+
+    __slots__ = ("_heap", "_serial")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Seat]] = []
+        self._serial = 0
+
+    def add(self, seat: Seat, seated: int) -> None:
+        """Puts in a waiter with a deadline.
+
+        Args:
+            seated: How many waiters there are now; when dead entries outnumber them, these are thrown out.
+        """
+        if len(self._heap) > 64 and len(self._heap) > 2 * seated:
+            self._heap = [item for item in self._heap if item[2].taken]
+            heapq.heapify(self._heap)
+        self._serial += 1
+        heapq.heappush(self._heap, (seat.deadline, self._serial, seat))
+
+    def first(self) -> Seat | None:
+        """The waiter whose deadline is the earliest, who stays in."""
+        while self._heap:
+            seat = self._heap[0][2]
+            if seat.taken:
+                return seat
+            heapq.heappop(self._heap)
+        return None
+
+
+_Item = tuple[tuple[float, float, int], int, Flight]
+_serials = itertools.count(1)  # one for all queues: a flight moves from one to another, and leaves dead entries behind
+
+
+class FlightQueue:
+    """Flights in the order of their urgency; see the module's docstring."""
+
+    __slots__ = ("_count", "_heap", "cost")
+
+    def __init__(self) -> None:
+        self._heap: list[_Item] = []
+        self._count = 0
+        self.cost = 0.0
+        """Predicted seconds of all flights in it."""
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Flight]:
+        return (flight for _, serial, flight in self._heap if flight.entry == serial)
+
+    def push(self, flight: Flight) -> None:
+        """Puts a flight in."""
+        self._enter(flight)
+        self._count += 1
+        self.cost += flight.predicted
+
+    def remove(self, flight: Flight) -> None:
+        """Takes out a flight that is in it, wherever it stands."""
+        self._taken(flight)
+        if len(self._heap) > 64 and len(self._heap) > 2 * self._count:
+            self._heap = [item for item in self._heap if item[2].entry == item[1]]
+            heapq.heapify(self._heap)
+
+    def improved(self, flight: Flight) -> None:
+        """To be called after a flight's order may have become better. (Worse needs no call.)"""
+        if flight.order < flight.placed:
+            self._enter(flight)
+
+    def first(self) -> Flight | None:
+        """The most urgent flight, which stays in."""
+        heap = self._heap
+        while heap:
+            order, serial, flight = heap[0]
+            if flight.entry != serial:
+                heapq.heappop(heap)
+            elif order < flight.order:
+                heapq.heappop(heap)
+                self._enter(flight)
+            else:
+                return flight
+        return None
+
+    def pop(self) -> Flight | None:
+        """The most urgent flight, taken out."""
+        flight = self.first()
+        if flight is not None:
+            heapq.heappop(self._heap)
+            self._taken(flight)
+        return flight
+
+    def _enter(self, flight: Flight) -> None:
+        flight.entry = next(_serials)
+        flight.placed = flight.order
+        heapq.heappush(self._heap, (flight.placed, flight.entry, flight))
+
+    def take(self, limit: float, now: float) -> tuple[list[Flight], list[Flight]]:
+        """Takes out one batch: the most urgent flight, and those after it while the sum of their costs is within
+        `limit`.
+
+        A flight whose trace is made in Python is a batch of its own: its time cannot be foreseen as well, and nothing
+        else should wait for it.
+
+        Returns:
+            The batch, and the flights that came up whose last deadline has passed: taken out too, and never to start.
+        """
+        batch: list[Flight] = []
+        expired: list[Flight] = []
+        total = 0.0
+        while (flight := self.first()) is not None:
+            if flight.deadline <= now:
+                expired.append(flight)
+            elif not batch or (flight.work.native and total + flight.predicted <= limit):
+                batch.append(flight)
+                total += flight.predicted
+            else:
+                break
+            self.pop()
+            if batch and not batch[0].work.native:
+                break
+        return batch, expired
+
+    def _taken(self, flight: Flight) -> None:
+        flight.entry = 0
+        self._count -= 1
+        self.cost = self.cost - flight.predicted if self._count else 0.0  # no rest of rounding stays

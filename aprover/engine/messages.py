@@ -1,7 +1,7 @@
 """What the deciding core and its shells say to each other: data only, no behaviour.
 
-A shell (a port, a worker, the supervisor) calls the core, and the core answers with a decision and with `Effects` that the
-shell performs once the lock is free. Nothing here waits, and nothing here runs code of a user.
+A shell (a port, a worker, the supervisor) calls the core, and the core answers with a decision and with `Effects`
+that the shell performs once the lock is free. Nothing here waits, and nothing here runs code of a user.
 """
 
 from __future__ import annotations
@@ -95,8 +95,6 @@ class Expired:
 class Closed:
     """The engine was closed first: EngineClosed."""
 
-    effects: Effects = attrs.field(factory=lambda: NOTHING, eq=False)
-
 
 Outcome = Proved | Failed | Expired | Closed
 
@@ -106,10 +104,16 @@ Outcome = Proved | Failed | Expired | Closed
 
 @attrs.frozen
 class Event:
-    """One entry for the structured log, ``prove.<name>``; made only if the core was told to make them."""
+    """One entry for the structured log, ``prove.<name>``; made only if the core was told to make them.
+
+    The core's own are ``inline``, ``queued``, ``batch_started``, ``batch_finished``, ``proved``, ``failed`` and
+    ``dropped``: about flights and batches. What happens to a request (submitted, hit, joined, completed, cancelled,
+    rejected) its port knows from the decision and from the answer.
+    """
 
     name: str
     fields: dict[str, object]
+    flight: Flight | None = None
 
 
 @attrs.define(eq=False)
@@ -129,9 +133,7 @@ class Effects:
     """The engine was closed, and nothing is pending or running any more. Said once."""
 
     def __bool__(self) -> bool:
-        return bool(
-            self.deliver or self.wake or self.dispatch or self.events or self.drained or self.timer is not None
-        )
+        return bool(self.deliver or self.wake or self.dispatch or self.events or self.drained or self.timer is not None)
 
 
 NOTHING = Effects()
@@ -161,7 +163,7 @@ class Joined:
 
 @attrs.frozen(eq=False)
 class Inline:
-    """Run it here and now, then call `Core.inline_done`. The waiter is not delivered to: it has the result in its hand."""
+    """Run it here and now, then call `Core.inline_done`. The waiter is not delivered to: it has the result in hand."""
 
     flight: Flight
     effects: Effects
@@ -212,12 +214,10 @@ class Batch:
     """When, on the core's clock."""
     started: bool = False
     """`Core.begin` was called."""
-    alone: bool = True
-    """No other batch was running beside it at any time."""
     python: bool = False
     """A user's trace() is running for it."""
-    team: object = None
-    reasons: dict[int, str] = attrs.field(factory=dict, repr=False)
+    busy_before: float = 0.0
+    """The core's sum of busy time when it was pulled."""
 
 
 @attrs.frozen(eq=False)

@@ -1,11 +1,268 @@
-"""Where a proof is made: on the loop's own thread, on a worker, or on several."""
+"""Where a proof is made: on the loop's own thread, on a worker, or on several.
+
+A policy is asked twice about a request that needs a proof. `Policy.place` is asked at the door, where only this
+request is known and what came before it in the same tick. `Policy.release` is asked at the end of the tick about all
+those that were not run at the door; by then it is known how many there are. Both are asked about work in C only: a
+trace() in Python never runs on a loop's thread. The budget of the tick is the core's, and no policy can exceed it.
+"""
 
 from __future__ import annotations
 
+import enum
 from typing import Protocol
 
-__all__ = ["Policy"]
+import attrs
+from attrs import validators
+
+__all__ = ["AdaptivePolicy", "AlwaysInline", "AlwaysOffload", "FixedPolicy", "Load", "Placement", "Policy"]
+
+FOREVER = float("inf")
+
+
+class Placement(enum.StrEnum):
+    """Where work is done."""
+
+    INLINE = "inline"
+    OFFLOAD = "offload"
+    SPLIT = "split"
+
+
+@attrs.define(eq=False)
+class Load:
+    """What a policy sees besides the work itself. Times are in seconds."""
+
+    together: float
+    """Flights that come together in a tick of this loop: as many as came already, or as usually come."""
+    workers: int
+    idle: int
+    queued: int
+    """Flights that wait for a worker."""
+    backlog: float
+    """Predicted time of what stands before a new flight on one worker: queued, or, if no worker is idle, running."""
+    scaling: float
+    """What two threads get done together, relative to one."""
+    stretch: float
+    """Wall time of inline work relative to its time in C, lately."""
+    lag: float
+    """By how much the loop comes late, lately."""
+    python: bool
+    """A user's trace() is running on a worker, and holds the GIL."""
+
+
+Choice = tuple[Placement, str]
+"""A placement, and the reason for it in a few words."""
 
 
 class Policy(Protocol):
-    """Decides; frozen, without state of its own."""
+    """Decides; frozen, without state of its own, quick, and called under the core's lock."""
+
+    @property
+    def longest_inline(self) -> float:
+        """Seconds of predicted time above which work is never inline, and so is not asked about."""
+        ...
+
+    def place(self, cost: float, load: Load) -> Choice:
+        """INLINE: now, if the budget allows. OFFLOAD: at the end of the tick, `release` decides.
+
+        Args:
+            cost: Predicted seconds of one piece of work in C.
+        """
+        ...
+
+    def release(self, count: int, cost: float, load: Load) -> Choice:
+        """INLINE: on this loop's thread, tick by tick within the budget. OFFLOAD: by the workers.
+
+        Args:
+            count: How many pieces of work in C, each within `longest_inline`, came in this tick or wait since an
+            earlier. cost: Predicted seconds of all of them.
+        """
+        ...
+
+    def width(self, load: Load) -> int:
+        """How many workers to use at most."""
+        ...
+
+    def split(self, cost: float, load: Load) -> bool:
+        """Whether several workers are to make this one proof, given that nothing else waits."""
+        ...
+
+
+def _seconds(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not 0 <= value < FOREVER:
+        raise ValueError(f"{attribute.name} = {value!r} is not a time in seconds")
+
+
+@attrs.frozen(kw_only=True)
+class AdaptivePolicy:
+    """Chooses what finishes the work that is known or expected soonest, by the costs of inline and offloaded work.
+
+    The costs are medians measured on the project's machine class (see docs/architecture.md); all in seconds.
+
+    Attributes:
+        wake: From handing work to an idle worker until it runs, and from its end until the loop hears of it.
+        delivery: The loop's own time to wake one waiter.
+        overhead: What inline work costs besides the work.
+        longest_inline: A lone piece of work is inline up to here: beyond, the wake-up is under a tenth of it.
+        largest_stretch: No inline work while it takes so many times as long as its C code.
+        largest_lag: While the loop comes later than this, only such work is inline as is shorter than a delivery.
+        shortest_split: Proofs below are not split.
+        smallest_gain: Two threads have to get done so many times as much as one, for a proof to be split.
+    """
+
+    wake: float = attrs.field(default=60e-6, validator=_seconds)
+    delivery: float = attrs.field(default=6e-6, validator=_seconds)
+    overhead: float = attrs.field(default=4e-6, validator=_seconds)
+    longest_inline: float = attrs.field(default=700e-6, validator=_seconds)
+    largest_stretch: float = attrs.field(default=3.0, validator=validators.ge(1))
+    largest_lag: float = attrs.field(default=5e-3, validator=_seconds)
+    shortest_split: float = attrs.field(default=5e-3, validator=_seconds)
+    smallest_gain: float = attrs.field(default=1.15, validator=_seconds)
+
+    def place(self, cost: float, load: Load) -> Choice:
+        """See `Policy.place`."""
+        hindrance = self._hindrance(cost, load)
+        if hindrance is not None:
+            return Placement.OFFLOAD, hindrance
+        if cost <= self.delivery:
+            return Placement.INLINE, "shorter than a delivery"
+        together = max(1.0, load.together)
+        inline = together * (cost * load.stretch + self.overhead)
+        if inline <= self._offload(together, together * cost, load):
+            return Placement.INLINE, "sooner than a worker"
+        return Placement.OFFLOAD, "many come together"
+
+    def release(self, count: int, cost: float, load: Load) -> Choice:
+        """See `Policy.release`."""
+        hindrance = self._hindrance(cost / count, load)
+        if hindrance is not None:
+            return Placement.OFFLOAD, hindrance
+        inline = cost * load.stretch + count * (self.overhead + self.delivery)
+        if inline <= self._offload(count, cost, load):
+            return Placement.INLINE, "sooner than a worker"
+        return Placement.OFFLOAD, "workers are sooner"
+
+    def width(self, load: Load) -> int:
+        """See `Policy.width`. One, where threads hinder each other more than they help."""
+        return load.workers if load.scaling >= 0.95 else 1
+
+    def split(self, cost: float, load: Load) -> bool:
+        """See `Policy.split`."""
+        return cost >= self.shortest_split and load.idle > 0 and load.scaling >= self.smallest_gain
+
+    def _hindrance(self, cost: float, load: Load) -> str | None:
+        """Why work of this cost must not be inline."""
+        if load.python:
+            return "a trace() in Python is running"
+        if load.stretch > self.largest_stretch:
+            return "inline work is held up"
+        if cost > self.longest_inline:
+            return "too long for the loop"
+        if load.lag > self.largest_lag and cost > self.delivery:
+            return "the loop is late"
+        return None
+
+    def _offload(self, count: float, cost: float, load: Load) -> float:
+        """Seconds until the last answer of so many pieces of work, of this cost altogether, if workers do them."""
+        workers = max(1, min(self.width(load), int(count)))
+        speed = 1 + (workers - 1) * (load.scaling - 1)
+        deliveries = count * self.delivery
+        # The loop's deliveries take a core as well, except where there is more than one for the workers.
+        both = (cost + deliveries) / max(1.0, load.scaling) if workers > 1 or load.scaling < 2 else 0.0
+        return self.wake + load.backlog / speed + max(cost / speed, both, deliveries) + self.delivery
+
+
+@attrs.frozen(kw_only=True)
+class FixedPolicy:
+    """Fixed thresholds: how many tasks of which cost are worth threads. The baseline that `AdaptivePolicy` has to beat.
+
+    Attributes:
+        thresholds: Pairs (seconds of one task, tasks): tasks of at least this cost go to the workers from so many on.
+            Below the first, they never do.
+    """
+
+    thresholds: tuple[tuple[float, int], ...] = ((10e-6, 20), (20e-6, 10), (50e-6, 5))
+
+    @property
+    def longest_inline(self) -> float:
+        """See `Policy.longest_inline`."""
+        return FOREVER
+
+    def place(self, cost: float, load: Load) -> Choice:  # noqa: ARG002
+        """See `Policy.place`."""
+        if self._needed(cost) is None:
+            return Placement.INLINE, "below the lowest threshold"
+        return Placement.OFFLOAD, "counted at the end of the tick"
+
+    def release(self, count: int, cost: float, load: Load) -> Choice:  # noqa: ARG002
+        """See `Policy.release`."""
+        needed = self._needed(cost / count)
+        if needed is None or count < needed:
+            return Placement.INLINE, "too few"
+        return Placement.OFFLOAD, "enough for threads"
+
+    def width(self, load: Load) -> int:
+        """See `Policy.width`."""
+        return load.workers
+
+    def split(self, cost: float, load: Load) -> bool:  # noqa: ARG002
+        """See `Policy.split`. Never."""
+        return False
+
+    def _needed(self, cost: float) -> int | None:
+        needed = None
+        for seconds, count in self.thresholds:
+            if cost >= seconds:
+                needed = count
+        return needed
+
+
+@attrs.frozen
+class AlwaysInline:
+    """All work in C runs on the loop's own thread. A baseline for measurements: long proofs stall the loop."""
+
+    @property
+    def longest_inline(self) -> float:
+        """See `Policy.longest_inline`."""
+        return FOREVER
+
+    def place(self, cost: float, load: Load) -> Choice:  # noqa: ARG002
+        """See `Policy.place`."""
+        return Placement.INLINE, "always"
+
+    def release(self, count: int, cost: float, load: Load) -> Choice:  # noqa: ARG002
+        """See `Policy.release`."""
+        return Placement.INLINE, "always"
+
+    def width(self, load: Load) -> int:
+        """See `Policy.width`."""
+        return load.workers
+
+    def split(self, cost: float, load: Load) -> bool:  # noqa: ARG002
+        """See `Policy.split`. Never."""
+        return False
+
+
+@attrs.frozen
+class AlwaysOffload:
+    """All work runs on workers, and no proof is split. A baseline for measurements."""
+
+    @property
+    def longest_inline(self) -> float:
+        """See `Policy.longest_inline`."""
+        return 0.0
+
+    def place(self, cost: float, load: Load) -> Choice:  # noqa: ARG002
+        """See `Policy.place`."""
+        return Placement.OFFLOAD, "always"
+
+    def release(self, count: int, cost: float, load: Load) -> Choice:  # noqa: ARG002
+        """See `Policy.release`."""
+        return Placement.OFFLOAD, "always"
+
+    def width(self, load: Load) -> int:
+        """See `Policy.width`."""
+        return load.workers
+
+    def split(self, cost: float, load: Load) -> bool:  # noqa: ARG002
+        """See `Policy.split`. Never."""
+        return False
