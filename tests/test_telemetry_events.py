@@ -146,7 +146,7 @@ class TestFields:
         first, second = opened(events, "fibonacci"), opened(events, "poseidon2-chain")
         log.clear()
         first.perform([Said("queued", {"flight": 1, "predicted": 0.5})])
-        second.perform([Said("joined", {"flight": 1})])
+        second.emit("joined", flight=1)
         common = {"level": "debug", "engine": events.engine, "flight": 1}
         assert log == [
             {**common, "event": "prove.queued", "request": first.number, "program": "fibonacci", "predicted": 0.5},
@@ -161,6 +161,21 @@ class TestFields:
         other.emit("batch_started", batch=7)
         assert [entry["engine"] for entry in log] == [one.engine, other.engine]
         assert one.engine != other.engine
+
+    def test_the_ends_of_flights_are_told_apart_from_those_of_requests(self, log: Log) -> None:
+        """A flight that failed is one event at debug, and each request that waited for it warns by itself."""
+        events = Events()
+        job = opened(events)
+        log.clear()
+        events.perform([Said("failed", {"flight": 1}), Said("proved", {"flight": 2}), Said("dropped", {"flight": 3})])
+        job.perform([Said("dropped", {"flight": 4}), Said("inline", {"flight": 5})])
+        assert [(e["event"], e["level"], e["flight"], e.get("outcome"), "request" in e) for e in log] == [
+            ("prove.flight_ended", "debug", 1, "failed", False),
+            ("prove.flight_ended", "debug", 2, "proved", False),
+            ("prove.flight_ended", "debug", 3, "dropped", False),
+            ("prove.flight_ended", "debug", 4, "dropped", False),
+            ("prove.inline", "debug", 5, None, True),
+        ]
 
     def test_every_end_has_its_event_and_level(self, log: Log) -> None:
         """Failures and refusals are warnings; of an error only the type is told, since its text may hold inputs."""
@@ -189,17 +204,33 @@ class TestFields:
         job.done(ValueError())
         assert [entry["event"] for entry in log] == ["prove.failed"]
 
-    def test_each_request_has_the_contextvars_of_its_own_task(self, log: Log) -> None:
-        """Those of the context in which it is told, so of the waiter."""
+    def test_each_request_has_the_contextvars_of_its_caller_whoever_goes_on_with_its_story(self, log: Log) -> None:
+        """Here another thread does, in a context of its own."""
         events = Events()
+        jobs = []
 
-        def story(user: str) -> None:
+        def ask(user: str) -> None:
             bind_contextvars(user=user)
-            opened(events).done()
+            jobs.append(opened(events))
+
+        def answer() -> None:
+            bind_contextvars(user="worker")
+            for job in jobs:
+                job.done()
+            events.emit("batch_finished")
 
         for user in ("ada", "emmy"):
-            contextvars.Context().run(story, user)
-        assert [entry["user"] for entry in log] == ["ada", "ada", "emmy", "emmy"]
+            contextvars.Context().run(ask, user)
+        thread = threading.Thread(target=answer)
+        thread.start()
+        thread.join()
+        assert [(entry["event"], entry["user"]) for entry in log] == [
+            ("prove.submitted", "ada"),
+            ("prove.submitted", "emmy"),
+            ("prove.completed", "ada"),
+            ("prove.completed", "emmy"),
+            ("prove.batch_finished", "worker"),
+        ]
 
 
 class TestFaults:

@@ -1,33 +1,44 @@
 """Structured log events of a request's life.
 
-======================== ========== =================================================================================
-event                    level      fields beside those that are bound
-======================== ========== =================================================================================
+Of a request, with ``request``, a number of its own, and ``program``, the program's id:
+
+======================== ========= ====================================================================================
+event                    level     further fields
+======================== ========= ====================================================================================
 ``prove.submitted``      debug
-``prove.hit``            debug      seconds
-``prove.joined``         debug      flight
-``prove.inline``         debug      flight, predicted, reason
-``prove.queued``         debug      flight, predicted, parked
-``prove.rejected``       warning
-``prove.batch_started``  debug      batch, size, flights, predicted, placement, reason, queue_wait
-``prove.batch_finished`` debug      batch, size, seconds, predicted
-``prove.completed``      debug      flight, seconds
-``prove.cancelled``      debug      flight, seconds
-``prove.failed``         warning    flight, seconds, error
-======================== ========== =================================================================================
+``prove.hit`` [#]_       debug     seconds
+``prove.joined``         debug     flight
+``prove.inline``         debug     flight, predicted, reason: it runs on the caller's own thread, now
+``prove.queued``         debug     flight, predicted, reason, parked: it waits for the end of the tick, or for admission
+``prove.completed``      debug     seconds, flight, predicted, placement, reason
+``prove.cancelled``      debug     seconds, flight
+``prove.rejected``       warning   seconds
+``prove.failed``         warning   seconds, flight, error
+======================== ========= ====================================================================================
 
-Every event has ``engine``, a number. The events of one request also have ``request``, a number of its own, and
-``program``, the program's id. Of programs no more than the id is told, and of errors no more than their type: the
-inputs, private or not, are nobody's business. All times are in seconds. ``placement`` is ``inline``, ``offload`` or
-``split``; ``reason`` is the policy's.
+.. [#] A request ends with exactly one of hit, completed, cancelled, rejected and failed.
 
-The events of a request are logged by the task or thread that waits for it, in its own context. So what it has bound
-with `structlog.contextvars` is in them, and a request that joins another's flight keeps its own. Batches serve many
-requests; their events are logged by the worker, in an empty context, and name the flights.
+Of flights and batches, which serve many requests:
+
+======================== ========= ====================================================================================
+event                    level     further fields
+======================== ========= ====================================================================================
+``prove.batch_started``  debug     batch, size, flights (their numbers), predicted, placement, reason, queue_wait
+``prove.batch_finished`` debug     batch, size, seconds
+``prove.flight_ended``   debug     flight, predicted, reason, outcome (proved, failed or dropped), waiters
+======================== ========= ====================================================================================
+
+Every event has ``engine``, a number. Times are in seconds; ``seconds`` is measured: of a request since it was
+submitted, of a batch in C. ``placement`` is ``inline``, ``offload`` or ``split``; ``reason`` is the policy's. Of programs no more
+than the id is told, and of errors no more than the type: inputs, private or not, are nobody's business.
+
+The events of a request are logged in a copy of the context in which it was submitted. So what the caller has bound with
+`structlog.contextvars` is in them, and a request that joins another's flight keeps its own.
 """
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import threading
 import time
@@ -60,6 +71,10 @@ class _Event(Protocol):
     def name(self) -> str: ...
     @property
     def fields(self) -> Mapping[str, object]: ...
+
+
+FLIGHT_ENDS = frozenset({"proved", "failed", "dropped"})
+"""What the core calls the ends of a flight; a request has ends of its own, one for each that waited."""
 
 
 class Events:
@@ -115,9 +130,10 @@ class Events:
         self._emit(None, name, {"engine": self.engine, **fields}, fields)
 
     def perform(self, events: Iterable[_Event]) -> None:
-        """Emits all of these."""
+        """Emits what came out of a call to the core."""
         for event in events:
-            self.emit(event.name, **event.fields)
+            name, fields = _told(event)
+            self._emit(None, name, {"engine": self.engine, **fields}, fields)
 
     def _emit(self, bound: Any, name: str, fields: Mapping[str, object], unbound: Mapping[str, object]) -> None:
         """Tells all who listen.
@@ -125,7 +141,7 @@ class Events:
         Args:
             bound: The logger to which all fields but `unbound` are bound; None to find and bind one.
         """
-        name = name if name.startswith("prove.") else f"prove.{name}"
+        name = f"prove.{name}"
         for capture in timeline.captures:
             capture.record(name, fields)
         if not self._loud and not (self._follow and _is_configured()):
@@ -148,20 +164,27 @@ class Events:
             threading.excepthook(threading.ExceptHookArgs(cast(Any, shown)))
 
 
-class Job:
-    """The story of one request. To be told by the task or thread that waits for it, in its own context."""
+def _told(event: _Event) -> tuple[str, Mapping[str, object]]:
+    if event.name in FLIGHT_ENDS:
+        return "flight_ended", {**event.fields, "outcome": event.name}
+    return event.name, event.fields
 
-    __slots__ = ("_begun", "_bound", "_events", "number", "program")
+
+class Job:
+    """The story of one request. Any thread may go on with it, one at a time."""
+
+    __slots__ = ("_begun", "_bound", "_context", "_events", "_fields", "number")
 
     def __init__(self, events: Events, program: str) -> None:
         self.number = next(_requests)
-        self.program = program
         self._events = events
         self._begun = _now()
+        self._fields = {"engine": events.engine, "request": self.number, "program": program}
+        self._context = contextvars.copy_context()
         self._bound: Any = None
         if events._logger is not None and (events._loud or _is_configured()):
             try:
-                self._bound = events._logger.bind(engine=events.engine, request=self.number, program=program)
+                self._bound = events._logger.bind(**self._fields)
             except Exception as error:  # noqa: BLE001 - as in Events
                 events.complain(error)
 
@@ -172,14 +195,15 @@ class Job:
 
     def emit(self, name: str, **fields: object) -> None:
         """One event of its story, without ``prove.``."""
-        events = self._events
-        bound = {"engine": events.engine, "request": self.number, "program": self.program}
-        events._emit(self._bound, name, {**bound, **fields}, fields)
+        self._context.run(self._events._emit, self._bound, name, {**self._fields, **fields}, fields)
 
     def perform(self, events: Iterable[_Event]) -> None:
-        """Emits all of these, which came out of its own call to the core."""
+        """Emits what came out of its own call to the core: its ``inline`` or ``queued``, and what befell others."""
         for event in events:
-            self.emit(event.name, **event.fields)
+            if event.name in ("inline", "queued"):
+                self.emit(event.name, **event.fields)
+            else:
+                self._events.perform((event,))
 
     def done(self, error: BaseException | None = None, *, cancelled: bool = False, **fields: object) -> None:
         """The end of its story: ``prove.completed``, ``prove.failed`` or ``prove.cancelled``.
