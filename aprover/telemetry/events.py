@@ -29,8 +29,8 @@ event                    level     further fields
 ======================== ========= ====================================================================================
 
 Every event has ``engine``, a number. Times are in seconds; ``seconds`` is measured: of a request since it was
-submitted, of a batch in C. ``placement`` is ``inline``, ``offload`` or ``split``; ``reason`` is the policy's. Of programs no more
-than the id is told, and of errors no more than the type: inputs, private or not, are nobody's business.
+submitted, of a batch in C. ``placement`` is ``inline``, ``offload`` or ``split``; ``reason`` is the policy's. Of
+programs no more than the id is told, and of errors no more than the type: inputs, private or not, stay untold.
 
 The events of a request are logged in a copy of the context in which it was submitted. So what the caller has bound with
 `structlog.contextvars` is in them, and a request that joins another's flight keeps its own.
