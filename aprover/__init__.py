@@ -10,9 +10,17 @@ from ._version import __version__
 from .air import AirBuilder, Program, private, public
 from .air.check import check
 from .engine import (
+    AdaptivePolicy,
+    AlwaysInline,
+    AlwaysOffload,
+    Engine,
+    EngineStatistics,
     Estimate,
+    FixedPolicy,
     estimate,
+    open_engine,
     prove,
+    prove_as_completed,
     prove_batch,
     prove_batch_sync,
     prove_sync,
@@ -37,18 +45,25 @@ from .programs import Fibonacci, Poseidon2Chain
 from .proof import Proof
 from .security import SecurityReport
 from .statement import Statement
+from .telemetry import capture_timeline
 from .verifier import verify
 
 __all__ = [
+    "AdaptivePolicy",
     "AirBuilder",
+    "AlwaysInline",
+    "AlwaysOffload",
     "AproverError",
     "BatchError",
     "ConstraintError",
     "DeadlineExceeded",
+    "Engine",
     "EngineClosed",
     "EngineOverloaded",
+    "EngineStatistics",
     "Estimate",
     "Fibonacci",
+    "FixedPolicy",
     "Poseidon2Chain",
     "Program",
     "ProgramError",
@@ -61,10 +76,13 @@ __all__ = [
     "VerificationCode",
     "VerificationError",
     "__version__",
+    "capture_timeline",
     "check",
     "estimate",
+    "open_engine",
     "private",
     "prove",
+    "prove_as_completed",
     "prove_batch",
     "prove_batch_sync",
     "prove_sync",

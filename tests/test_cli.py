@@ -274,13 +274,12 @@ class TestProcess:
 
 INTERRUPTIBLE = """
 import threading, aprover, sys
-from aprover.backends import stark
 from aprover import prover
-real = prover.prove
+real = prover.prove_prepared
 def announced(*args, **settings):
     print("ready", flush=True)
     return real(*args, **settings)
-prover.prove = announced
+prover.prove_prepared = announced
 from aprover.cli import main
 main()
 """

@@ -1,9 +1,10 @@
-"""`prove` and its kin with real proofs. How waiting and cancelling work is tested in test_workers.py."""
+"""`prove` and its kin with real proofs and real workers, on the default engine and on engines of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import os
 import signal
 import threading
@@ -32,17 +33,22 @@ from aprover import (
     prover,
 )
 from aprover.backends import Control
-from aprover.engine import workers
+from aprover.engine import engine as engine_module
 from aprover.proof import BackendName
 
 LARGE = Fibonacci(2**22)
 """Takes seconds, so that it is caught at work."""
 
 
+TAGS = itertools.count(1)
+
+
 class Odd(Program):
     """A program whose methods do what a test wants."""
 
     n: int = 8
+    tag: int = aprover.private(default=0)
+    """Makes it another program than any before, so that no earlier proof serves."""
     in_trace: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
     in_outputs: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
 
@@ -78,7 +84,7 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Odd]:
     def make(**hooks: Callable[[], object]) -> Odd:
         for name, hook in hooks.items():
             monkeypatch.setattr(Odd, name, staticmethod(hook))
-        return Odd()
+        return Odd(tag=next(TAGS))
 
     return make
 
@@ -120,7 +126,7 @@ class TestProve:
 
     async def test_progress_goes_up_on_this_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A phase and a fraction, which never falls within a phase."""
-        monkeypatch.setattr(workers, "PROGRESS_SECONDS", 0.001)
+        monkeypatch.setattr(engine_module, "PROGRESS_SECONDS", 0.001)
         calls: list[tuple[str, float]] = []
 
         def progress(phase: str, fraction: float) -> None:
@@ -227,7 +233,7 @@ class TestCancellation:
                 super().__init__()
                 controls.append(self)
 
-        monkeypatch.setattr("aprover.engine.proving.Control", Watched)
+        monkeypatch.setattr("aprover.engine.flights.Control", Watched)
 
         async def main() -> None:
             with anyio.CancelScope() as scope:
@@ -245,8 +251,8 @@ class TestCancellation:
 
         anyio.run(main, backend=backend)
 
-    async def test_a_user_s_trace_is_waited_for(self, odd: Callable[..., Odd]) -> None:
-        """It cannot be stopped; nothing outlives the call."""
+    async def test_a_user_s_trace_is_waited_for_by_the_engine(self, odd: Callable[..., Odd]) -> None:
+        """It cannot be stopped. The call is over at once; leaving the engine waits, shielded."""
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
         def slow() -> None:
@@ -254,18 +260,16 @@ class TestCancellation:
             assert go_on.wait(20)
             ended.set()
 
-        async with trio.open_nursery() as nursery:
-
-            async def prove() -> None:
-                try:
-                    await aprover.prove(odd(in_trace=slow))
-                finally:
-                    assert ended.is_set()
-
-            nursery.start_soon(prove)
-            await trio.to_thread.run_sync(begun.wait)
-            nursery.cancel_scope.cancel()
-            go_on.set()
+        with trio.CancelScope() as scope:
+            async with aprover.open_engine(on_exit="cancel"):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(aprover.prove, odd(in_trace=slow))
+                    await trio.to_thread.run_sync(begun.wait)
+                    nursery.cancel_scope.cancel()
+                assert not ended.is_set()
+                threading.Timer(0.05, go_on.set).start()
+                scope.cancel()
+            assert ended.is_set()
         assert ended.is_set()
 
     async def test_after_a_user_s_method_no_further_work_begins(self, odd: Callable[..., Odd]) -> None:
@@ -305,7 +309,6 @@ class TestCancellation:
             await aprover.prove_batch(programs())
         assert scope.cancelled_caught
         count = len(taken)
-        assert count <= 2 * workers.usable_cores()
         await aprover.prove(Fibonacci(20))
         assert len(taken) == count
 
@@ -428,7 +431,7 @@ class TestEstimate:
 
         estimate = aprover.estimate(odd(in_trace=fail, in_outputs=fail), backend=backend)
         assert isinstance(estimate, Estimate)
-        assert (estimate.rows, estimate.columns, estimate.placement) == (8, 1, "worker")
+        assert (estimate.rows, estimate.columns, estimate.placement) == (8, 1, "offload")
         assert min(estimate.duration, estimate.proof_bytes, estimate.memory) > 0
 
     @pytest.mark.parametrize("backend", ["stark", "trace"])

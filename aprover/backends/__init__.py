@@ -6,7 +6,7 @@ from typing import get_args
 
 from ..errors import ProgramError
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
-from .stark import StarkBackend
+from .stark import PreparedProof, StarkBackend, Team, prepare_proof, prove_prepared, stark_parameters
 from .trace import TraceBackend
 
 __all__ = [
@@ -14,11 +14,16 @@ __all__ = [
     "Control",
     "Cost",
     "Prefer",
+    "PreparedProof",
     "ProvingCancelled",
+    "Team",
     "backend_named",
     "check_prefer",
     "check_security",
     "field_names",
+    "prepare_proof",
+    "prove_prepared",
+    "stark_parameters",
 ]
 
 _BACKENDS: dict[str, Backend] = {"stark": StarkBackend(), "trace": TraceBackend()}

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
 from .. import prover
-from ..air import Program, program_from_statement
+from ..air import CompiledAir, Program, program_from_statement
 from ..errors import SecurityError
 from ..proof import HEADER_BYTES, BackendName, Proof, shape_of
-from ..security import choose, predicted_time, proof_size, security_report
+from ..prover import Team
+from ..security import Parameters, choose, predicted_time, proof_size, security_report
+from ..statement import Statement
 from .base import Control, Cost, Prefer
 
-__all__ = ["StarkBackend"]
+__all__ = ["PreparedProof", "StarkBackend", "Team", "prepare_proof", "prove_prepared", "stark_parameters"]
 
 STATEMENT_BYTES = 64
 """What a statement takes, about; `cost` cannot know its outputs."""
@@ -55,3 +65,78 @@ class StarkBackend:
             proof_bytes=HEADER_BYTES + STATEMENT_BYTES + proof_size(shape, parameters),
             memory=prover.memory(air, parameters),
         )
+
+
+@attrs.frozen(eq=False)
+class PreparedProof:
+    """A STARK proof that is ready to be made."""
+
+    statement: Statement
+    job: prover.Prepared
+
+
+class _TimedTrace:
+    """Stands in for a program while its trace is made, and says how long its trace() took."""
+
+    def __init__(self, program: Program, control: Control, traced: Callable[[float], object]) -> None:
+        self.id = program.id
+        self._program = program
+        self._control = control
+        self._traced = traced
+
+    def trace(self, out: NDArray[np.uint32]) -> None:
+        self._control.phase = "trace"
+        begun = time.perf_counter()
+        try:
+            self._program.trace(out)
+        finally:
+            self._traced(time.perf_counter() - begun)
+        self._control.phase = "prove"
+
+
+def stark_parameters(air: CompiledAir, security: int, prefer: Prefer) -> Parameters:
+    """The parameters that `StarkBackend` proves with.
+
+    Raises:
+        SecurityError: The shape cannot reach `security` proven bits.
+    """
+    return choose(shape_of(air), security, prefer)
+
+
+def prepare_proof(
+    program: Program,
+    *,
+    security: int,
+    prefer: Prefer,
+    control: Control,
+    traced: Callable[[float], object] | None = None,
+) -> PreparedProof:
+    """The part of `StarkBackend.prove` before the work, for `prove_prepared`. Runs public_outputs().
+
+    Args:
+        traced: Called with the seconds that the program's own trace() took, if it is not made in C.
+
+    Raises:
+        As `Backend.prove`.
+    """
+    parameters = stark_parameters(program.compiled(), security, prefer)
+    statement = program.statement()
+    control.check()
+    job = prover.prepare(program, parameters, control=control)
+    if traced is not None and not job.native:
+        job = attrs.evolve(job, program=cast(Program, _TimedTrace(program, control, traced)))
+    control.phase = "prove"
+    return PreparedProof(statement, job)
+
+
+def prove_prepared(batch: Sequence[PreparedProof], *, team: Team | None = None) -> list[Proof | Exception]:
+    """The proofs, or what `Backend.prove` would have raised for each. One C call if all traces are made in C.
+
+    Args:
+        team: Whose other threads help with each proof in turn.
+    """
+    bodies = prover.prove_prepared([item.job for item in batch], team=team)
+    return [
+        body if isinstance(body, Exception) else Proof("stark", item.statement, body, shape_of(item.job.air))
+        for item, body in zip(batch, bodies, strict=True)
+    ]

@@ -1,19 +1,42 @@
-"""When and where proofs are made: the asynchronous face of the provers.
+"""When, where and together with what proofs are made: the asynchronous face of the provers.
 
-Every request runs as one job on one of a few worker threads, as many as there are usable cores, shared by all event
-loops and threads of the process.
+`core` decides, without any I/O; `ports` are where requests enter and answers return, one for each event loop;
+`workers` make the proofs; `supervisor` keeps the timers; `engine` puts them together.
 """
 
 from __future__ import annotations
 
-from .estimate import Estimate, estimate
-from .proving import prove, prove_batch, prove_batch_sync, prove_sync
-from .verifying import verify_batch, verify_batch_sync
+from .batch import AsCompleted, Completed
+from .engine import Engine
+from .estimate import Estimate
+from .opening import open_engine
+from .policy import AdaptivePolicy, AlwaysInline, AlwaysOffload, FixedPolicy
+from .proving import (
+    estimate,
+    prove,
+    prove_as_completed,
+    prove_batch,
+    prove_batch_sync,
+    prove_sync,
+    verify_batch,
+    verify_batch_sync,
+)
+from .statistics import EngineStatistics
 
 __all__ = [
+    "AdaptivePolicy",
+    "AlwaysInline",
+    "AlwaysOffload",
+    "AsCompleted",
+    "Completed",
+    "Engine",
+    "EngineStatistics",
     "Estimate",
+    "FixedPolicy",
     "estimate",
+    "open_engine",
     "prove",
+    "prove_as_completed",
     "prove_batch",
     "prove_batch_sync",
     "prove_sync",

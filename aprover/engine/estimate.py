@@ -1,4 +1,4 @@
-"""`estimate`: what a proof would cost, said without doing any of its work."""
+"""`Estimate`: what a proof would cost, said without doing any of its work."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from typing import Literal
 
 import attrs
 
-from ..air import Program
-from ..backends import Prefer, backend_named
-from ..proof import BackendName
-from .request import check_program, check_settings
-
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate"]
 
 
 @attrs.frozen
 class Estimate:
-    """A prediction; a user's own trace() and public_outputs() are not in it.
+    """A prediction, by what the engine has learned so far. A user's own public_outputs() is not in it.
 
     Attributes:
-        duration: Seconds on one core of the machine class on which the model was measured.
-        placement: Where the work would run; always on one worker thread.
+        duration: Seconds on one core, a user's own trace() included.
+        placement: Where a lone request would be made now: on the loop's own thread, by one worker, or by several.
         rows: The height of the trace, a power of two.
         columns: The width of the trace.
         proof_bytes: The expected length of the proof.
@@ -28,31 +23,8 @@ class Estimate:
     """
 
     duration: float
-    placement: Literal["worker"]
+    placement: Literal["inline", "offload", "split"]
     rows: int
     columns: int
     proof_bytes: int
     memory: int
-
-
-def estimate(
-    program: Program, *, security: int = 100, backend: BackendName = "stark", prefer: Prefer = "time"
-) -> Estimate:
-    """Predicts what `prove` with the same arguments costs. Synchronous and quick; never runs the computation.
-
-    Raises:
-        ProgramError: An argument or the program is wrong.
-        SecurityError: The program's shape cannot reach `security` bits; `reachable` says how many it can.
-    """
-    check_program(program)
-    check_settings(security=security, backend=backend, prefer=prefer)
-    air = program.compiled()
-    cost = backend_named(backend).cost(program, security=security, prefer=prefer)
-    return Estimate(
-        duration=cost.duration,
-        placement="worker",
-        rows=air.height,
-        columns=air.columns,
-        proof_bytes=cost.proof_bytes,
-        memory=cost.memory,
-    )

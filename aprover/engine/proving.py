@@ -1,25 +1,30 @@
-"""`prove` and its kin."""
+"""`prove` and its kin: what users call, on the engine that is open in this context, else on the default engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, overload
 
 from ..air import Program
-from ..backends import Control, Prefer
+from ..backends import Prefer
 from ..proof import BackendName, Proof
-from .batch import gather, gather_sync, settle
-from .request import Request, check_settings
-from .workers import run, run_sync
+from ..statement import Statement
+from .batch import AsCompleted
+from .engine import Progress
+from .estimate import Estimate
+from .opening import current_engine
 
-__all__ = ["Progress", "prove", "prove_batch", "prove_batch_sync", "prove_sync"]
-
-Progress = Callable[[str, float], object]
-"""Called with the phase (``"queued"``, ``"trace"`` or ``"prove"``) and how much of it is done, from 0 to 1."""
-
-
-def _reporter(control: Control, progress: Progress | None) -> Callable[[], object] | None:
-    return None if progress is None else lambda: progress(control.phase, control.fraction)
+__all__ = [
+    "estimate",
+    "prove",
+    "prove_as_completed",
+    "prove_batch",
+    "prove_batch_sync",
+    "prove_sync",
+    "verify_batch",
+    "verify_batch_sync",
+]
 
 
 async def prove(
@@ -29,16 +34,23 @@ async def prove(
     backend: BackendName = "stark",
     prefer: Prefer = "time",
     check: bool = False,
+    priority: int = 0,
+    deadline: float | None = None,
+    cache: bool = True,
     progress: Progress | None = None,
 ) -> Proof:
     """Proves that `program` was carried out correctly. Works under trio and under asyncio.
 
-    The work runs on a worker thread; there are as many as usable cores, and further requests queue. A user's own
-    trace() and public_outputs() run there too, in an empty context.
+    The engine makes each proof once, however many ask for it at the same time; keeps it for those who ask later; and
+    decides where it is made: on this loop's own thread if that is quicker than to wake another, and never for longer
+    than about half a millisecond a pass of the loop; on a worker thread, together with others; or on several. A
+    user's own trace() always runs on a worker, in an empty context. (Its air() runs here, once for each set of
+    parameters.)
 
-    Cancellation: always a checkpoint. If cancelled while queued, the request is dropped at once. If cancelled while
-    running, the C prover stops within 10 milliseconds; a user's own trace() cannot be stopped and is waited for.
-    `Cancelled` is raised when the worker is free again, so nothing outlives the call.
+    Cancellation: always a cancellation point; a schedule point too, unless the proof is there at once, and then at
+    least every half millisecond. A call that is cancelled is over at once. The proof goes on as long as anybody else
+    waits for it. If nobody does, it is dropped if it was queued; if it runs, C stops within 10 milliseconds, while a
+    user's own trace() cannot be stopped and keeps its worker until it returns.
 
     Args:
         program: What to prove.
@@ -47,17 +59,35 @@ async def prove(
         prefer: Whether the parameters are to make the proof quick to make, or small.
         check: First look for a broken constraint on every row and name it; doubles the work on the trace and more.
             Without it, a wrong trace still never becomes a proof, but the error does not say where.
-        progress: Called on this loop, at most ten times a second; what it raises cancels the request and goes on.
+        priority: Requests with a larger one go first.
+        deadline: On this loop's own clock (`trio.current_time`, the loop's `time`); work that has not begun by then
+            is not begun. Under trio, the deadlines of the cancel scopes around the call count as well.
+        cache: False neither takes a proof that was made before, nor keeps this one. It still shares with those who
+            ask at the same time.
+        progress: Called on this loop, at most ten times a second, as long as the proof is waited for, with the phase
+            (``"queued"``, ``"trace"`` or ``"prove"``) and how much of it is done; what it raises ends the wait.
 
     Raises:
         ProgramError: The program, its inputs or an argument is wrong. With ``check=True`` also its subclass
             `ConstraintError`.
         SecurityError: The program's shape cannot reach `security` bits; `reachable` says how many it can.
         ProveError: Proving failed; `__cause__` says why.
+        DeadlineExceeded: `deadline` passed first.
+        EngineOverloaded: As many proofs are pending as the engine takes, and it was opened with
+            ``on_overload="raise"``.
+        EngineClosed: The engine that is open in this context was closed, or opened before this process was forked.
     """
-    control = Control()
-    request = Request(program, security, backend, prefer, check)
-    return await run(request, control, _reporter(control, progress))
+    return await current_engine().prove(
+        program,
+        security=security,
+        backend=backend,
+        prefer=prefer,
+        check=check,
+        priority=priority,
+        deadline=deadline,
+        cache=cache,
+        progress=progress,
+    )
 
 
 def prove_sync(
@@ -67,16 +97,42 @@ def prove_sync(
     backend: BackendName = "stark",
     prefer: Prefer = "time",
     check: bool = False,
+    priority: int = 0,
+    deadline: float | None = None,
+    cache: bool = True,
+    progress: Progress | None = None,
 ) -> Proof:
-    """Like `prove`, for scripts: blocks this thread.
+    """Like `prove`, for scripts and plain threads: blocks this thread. `deadline` is on `time.monotonic`.
 
-    Cancellation: KeyboardInterrupt stops the work, as cancellation does in `prove`, before it goes on.
+    Cancellation: KeyboardInterrupt ends the wait, and the work as the cancellation of `prove` does.
 
     Raises:
         RuntimeError: On a thread that runs an event loop, or inside a program's own trace().
         Otherwise as `prove`.
     """
-    return run_sync(Request(program, security, backend, prefer, check), Control())
+    return current_engine().prove_sync(
+        program,
+        security=security,
+        backend=backend,
+        prefer=prefer,
+        check=check,
+        priority=priority,
+        deadline=deadline,
+        cache=cache,
+        progress=progress,
+    )
+
+
+def estimate(
+    program: Program, *, security: int = 100, backend: BackendName = "stark", prefer: Prefer = "time"
+) -> Estimate:
+    """Predicts what `prove` with the same arguments costs. Synchronous and quick; never runs the computation.
+
+    Raises:
+        ProgramError: An argument or the program is wrong.
+        SecurityError: The program's shape cannot reach `security` bits; `reachable` says how many it can.
+    """
+    return current_engine().estimate(program, security=security, backend=backend, prefer=prefer)
 
 
 @overload
@@ -87,6 +143,9 @@ async def prove_batch(
     backend: BackendName = ...,
     prefer: Prefer = ...,
     check: bool = ...,
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[Proof]: ...
 
@@ -99,7 +158,10 @@ async def prove_batch(
     backend: BackendName = ...,
     prefer: Prefer = ...,
     check: bool = ...,
-    return_exceptions: Literal[True],
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
+    return_exceptions: bool,
 ) -> list[Proof | Exception]: ...
 
 
@@ -110,32 +172,40 @@ async def prove_batch(
     backend: BackendName = "stark",
     prefer: Prefer = "time",
     check: bool = False,
+    priority: int = 0,
+    deadline: float | None = None,
+    cache: bool = True,
     return_exceptions: bool = False,
 ) -> Sequence[Proof | Exception]:
     """Proves each of `programs`, and returns the proofs in their order. Works under trio and under asyncio.
 
-    At most twice as many requests as there are workers are under way at a time, so a batch of any size takes bounded
-    memory beyond its results. One failure does not stop the others.
+    A bounded number of requests is under way at a time, so a batch of any size takes bounded memory beyond its
+    results, and never fails for its own size. One failure does not stop the others.
 
-    Cancellation: always a checkpoint. If cancelled, all requests under way are stopped as in `prove`, no further one is
+    Cancellation: always a checkpoint. If cancelled, all requests under way are left as in `prove`, no further one is
     begun, and finished proofs are dropped.
 
     Args:
         programs: Consumed as the batch goes on, on this loop.
         return_exceptions: Put the exception of a failed request into its place, instead of raising at the end.
-        security, backend, prefer, check: As for `prove`.
+        security, backend, prefer, check, priority, deadline, cache: As for `prove`, for each.
 
     Raises:
         BatchError: At least one request failed; an exception group of the failures, whose `results` has the proofs and
             exceptions of all requests in order.
     """
-
-    check_settings(security=security, backend=backend, prefer=prefer, check=check)  # once, rather than as N failures
-
-    def request(program: Program) -> Request:
-        return Request(program, security, backend, prefer, check)
-
-    return settle(await gather(programs, request), return_exceptions)
+    engine = current_engine()
+    return await engine.prove_batch(
+        programs,
+        security=security,
+        backend=backend,
+        prefer=prefer,
+        check=check,
+        priority=priority,
+        deadline=deadline,
+        cache=cache,
+        return_exceptions=return_exceptions,
+    )
 
 
 @overload
@@ -146,6 +216,9 @@ def prove_batch_sync(
     backend: BackendName = ...,
     prefer: Prefer = ...,
     check: bool = ...,
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[Proof]: ...
 
@@ -158,7 +231,10 @@ def prove_batch_sync(
     backend: BackendName = ...,
     prefer: Prefer = ...,
     check: bool = ...,
-    return_exceptions: Literal[True],
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
+    return_exceptions: bool,
 ) -> list[Proof | Exception]: ...
 
 
@@ -169,20 +245,158 @@ def prove_batch_sync(
     backend: BackendName = "stark",
     prefer: Prefer = "time",
     check: bool = False,
+    priority: int = 0,
+    deadline: float | None = None,
+    cache: bool = True,
     return_exceptions: bool = False,
 ) -> Sequence[Proof | Exception]:
     """Like `prove_batch`, for scripts: blocks this thread.
 
-    Cancellation: KeyboardInterrupt stops all work, as cancellation does in `prove_batch`, before it goes on.
+    Cancellation: KeyboardInterrupt ends the wait, and all work as the cancellation of `prove_batch` does.
 
     Raises:
         RuntimeError: On a thread that runs an event loop, or inside a program's own trace().
         Otherwise as `prove_batch`.
     """
+    return current_engine().prove_batch_sync(
+        programs,
+        security=security,
+        backend=backend,
+        prefer=prefer,
+        check=check,
+        priority=priority,
+        deadline=deadline,
+        cache=cache,
+        return_exceptions=return_exceptions,
+    )
 
-    check_settings(security=security, backend=backend, prefer=prefer, check=check)  # once, rather than as N failures
 
-    def request(program: Program) -> Request:
-        return Request(program, security, backend, prefer, check)
+def prove_as_completed(
+    programs: Iterable[Program],
+    *,
+    security: int = 100,
+    backend: BackendName = "stark",
+    prefer: Prefer = "time",
+    check: bool = False,
+    priority: int = 0,
+    deadline: float | None = None,
+    cache: bool = True,
+) -> AbstractAsyncContextManager[AsCompleted[Proof]]:
+    """Proves each of `programs`, and gives each proof or failure as soon as it is there::
 
-    return settle(gather_sync(programs, request), return_exceptions)
+        async with aprover.prove_as_completed(programs) as done:
+            async for item in done:
+                proofs[item.index] = item.unwrap()
+
+    A bounded number of requests is under way at a time; further ones are begun as items are taken.
+
+    Cancellation: each step of the iteration is a cancellation point, and loses nothing if it is cancelled. However the
+    block is left, requests under way are left as in `prove`, and no further one is begun.
+
+    Args:
+        programs: Consumed as the iteration goes on, on this loop.
+        security, backend, prefer, check, priority, deadline, cache: As for `prove`, for each.
+
+    Raises:
+        As `prove`: from `unwrap`, for each request; for wrong arguments, on entering.
+    """
+    return current_engine().prove_as_completed(
+        programs,
+        security=security,
+        backend=backend,
+        prefer=prefer,
+        check=check,
+        priority=priority,
+        deadline=deadline,
+        cache=cache,
+    )
+
+
+@overload
+async def verify_batch(
+    proofs: Iterable[Proof | bytes],
+    *,
+    min_security: int = ...,
+    program: type[Program] | Program | None = ...,
+    return_exceptions: Literal[False] = ...,
+) -> list[Statement]: ...
+
+
+@overload
+async def verify_batch(
+    proofs: Iterable[Proof | bytes],
+    *,
+    min_security: int = ...,
+    program: type[Program] | Program | None = ...,
+    return_exceptions: bool,
+) -> list[Statement | Exception]: ...
+
+
+async def verify_batch(
+    proofs: Iterable[Proof | bytes],
+    *,
+    min_security: int = 100,
+    program: type[Program] | Program | None = None,
+    return_exceptions: bool = False,
+) -> Sequence[Statement | Exception]:
+    """Checks many proofs on the workers, as `aprover.verify` does each, and returns their statements in order.
+
+    The caller must compare the statements with those that it meant. Works under trio and under asyncio.
+
+    Cancellation: always a checkpoint. If cancelled, no further verification is begun; those under way, which take
+    milliseconds (``trace`` commitments longer), keep their workers until they are done.
+
+    Args:
+        proofs: Consumed as the batch goes on, on this loop; a bounded number is under way at a time.
+        min_security, program: As for `aprover.verify`, for all of them.
+        return_exceptions: Put the exception of a rejected proof into its place, instead of raising at the end.
+
+    Raises:
+        BatchError: At least one was rejected; an exception group of the rejections, whose `results` has the statements
+            and exceptions of all in order.
+        ProgramError: An argument is wrong.
+    """
+    engine = current_engine()
+    return await engine.verify_batch(
+        proofs, min_security=min_security, program=program, return_exceptions=return_exceptions
+    )
+
+
+@overload
+def verify_batch_sync(
+    proofs: Iterable[Proof | bytes],
+    *,
+    min_security: int = ...,
+    program: type[Program] | Program | None = ...,
+    return_exceptions: Literal[False] = ...,
+) -> list[Statement]: ...
+
+
+@overload
+def verify_batch_sync(
+    proofs: Iterable[Proof | bytes],
+    *,
+    min_security: int = ...,
+    program: type[Program] | Program | None = ...,
+    return_exceptions: bool,
+) -> list[Statement | Exception]: ...
+
+
+def verify_batch_sync(
+    proofs: Iterable[Proof | bytes],
+    *,
+    min_security: int = 100,
+    program: type[Program] | Program | None = None,
+    return_exceptions: bool = False,
+) -> Sequence[Statement | Exception]:
+    """Like `verify_batch`, for scripts: blocks this thread.
+
+    Cancellation: KeyboardInterrupt ends the wait and begins no further verification.
+
+    Raises:
+        RuntimeError: On a thread that runs an event loop, or inside a program's own trace().
+        Otherwise as `verify_batch`.
+    """
+    return current_engine().verify_batch_sync(
+        proofs, min_security=min_security, program=program, return_exceptions=return_exceptions
+    )

@@ -1,16 +1,31 @@
-"""One request for a proof: checked at the door, run on a worker."""
+"""What the engine is asked for: one proof, or one verification. Checked at the door; the work is in `making`."""
 
 from __future__ import annotations
 
-import attrs
+import functools
+import math
+import sys
+from typing import Any
 
-from ..air import Program
-from ..air.check import check
-from ..backends import Control, Prefer, ProvingCancelled, backend_named, check_prefer, check_security
+from ..air import CompiledAir, Program
+from ..air.check import check as check_trace
+from ..backends import (
+    Control,
+    Prefer,
+    PreparedProof,
+    backend_named,
+    check_prefer,
+    check_security,
+    prepare_proof,
+    stark_parameters,
+)
 from ..errors import AproverError, ProgramError, ProveError
-from ..proof import BackendName, Proof
+from ..proof import BackendName, Proof, shape_of
+from ..statement import Statement
+from ..verifier import verify
+from .cost import Work, commitment_work, work_of
 
-__all__ = ["Request", "check_program", "check_settings"]
+__all__ = ["Request", "VerifyRequest", "as_prove_error", "check_options", "check_program", "check_settings"]
 
 
 def check_settings(*, security: object, backend: str, prefer: object, check: object = False) -> None:
@@ -22,42 +37,186 @@ def check_settings(*, security: object, backend: str, prefer: object, check: obj
     check_prefer(prefer)
 
 
+def check_options(priority: object, deadline: object, cache: object) -> None:
+    """Raises ProgramError for an option that is not what it may be."""
+    if type(priority) is not int:
+        raise ProgramError(field="priority", value=priority, allowed="an int; larger goes first")
+    if deadline is not None and (not isinstance(deadline, float | int) or math.isnan(deadline)):
+        raise ProgramError(field="deadline", value=deadline, allowed="None, or seconds on the loop's own clock")
+    if type(cache) is not bool:
+        raise ProgramError(field="cache", value=cache, allowed="True or False")
+
+
 def check_program(program: object) -> None:
     """Raises ProgramError if this is no program."""
     if not isinstance(program, Program):
         raise ProgramError(field="program", value=program, allowed="an instance of a Program")
 
 
-@attrs.frozen
+def as_prove_error(program: Program, error: BaseException) -> ProveError:
+    """What a waiter is told when a user's air(), trace() or public_outputs(), or a lack of memory, raised `error`."""
+    wrapped = ProveError(f"proving {type(program).__qualname__} raised {type(error).__name__}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+class Key:
+    """Every input of a proof, with its hash. Comparing and hashing run no code of a user."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, *parts: object) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Key) and self._hash == other._hash and self._parts == other._parts)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        return _size_of(self._parts)
+
+
+def _size_of(value: object) -> int:
+    if isinstance(value, tuple):
+        return sys.getsizeof(value) + sum(map(_size_of, value))
+    # A class, and the names of settings, are there anyway.
+    return sys.getsizeof(value) if isinstance(value, int | bytes | str) else 16
+
+
+@functools.lru_cache(maxsize=4096)
+def _stark_work(air: CompiledAir, security: int, prefer: Prefer, trace: str | None) -> Work:
+    shape = shape_of(air)
+    return work_of(shape, stark_parameters(air, security, prefer), instructions=air.cost, trace=trace)
+
+
 class Request:
-    """A program and how it is to be proved. Calling it makes the proof, on this thread.
+    """A program and how it is to be proved.
 
     Raises:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    program: Program
-    security: int
-    backend: BackendName
-    prefer: Prefer
-    check: bool
+    __slots__ = ("_key", "backend", "check", "prefer", "program", "security")
 
-    def __attrs_post_init__(self) -> None:
-        check_program(self.program)
-        check_settings(security=self.security, backend=self.backend, prefer=self.prefer, check=self.check)
+    def __init__(self, program: Program, security: int, backend: BackendName, prefer: Prefer, check: bool) -> None:
+        check_program(program)
+        # The usual settings need no further look, and a hit in the cache is to take a microsecond or two.
+        usual = type(security) is int and security == 100 and backend == "stark" and prefer == "time"
+        if not usual or check is not False:
+            check_settings(security=security, backend=backend, prefer=prefer, check=check)
+        self.program = program
+        self.security = security
+        self.backend: BackendName = backend
+        self.prefer: Prefer = prefer
+        self.check = check
+        self._key: Key | None = None
 
-    def __call__(self, control: Control) -> Proof:
-        control.check()
+    @property
+    def key(self) -> Key:
+        """What makes two requests the same."""
+        key = self._key
+        if key is None:
+            program = self.program
+            # Unbound, so that no override of a user's is run.
+            exact = Program._key(program)
+            key = self._key = Key(type(program), exact, self.security, self.backend, self.prefer, self.check)
+        return key
+
+    @property
+    def key_bytes(self) -> int:
+        """What keeping the key takes, about."""
+        return self.key.size
+
+    @property
+    def batched(self) -> bool:
+        """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
+        return self.backend == "stark" and not self.check
+
+    @property
+    def label(self) -> str:
+        """For messages and logs: the program's id, and nothing of its inputs."""
+        return self.program.id
+
+    def work(self) -> Work:
+        """What the cost model has to know. Builds the AIR if it is not cached.
+
+        Raises:
+            SecurityError: The program's shape cannot reach the bits.
+            ProgramError, ProveError: The AIR is wrong, or a user's air() raised.
+        """
+        program = self.program
         try:
-            if self.check:
-                control.phase = "trace"
-                check(self.program)
-                control.check()
-            return backend_named(self.backend).prove(
-                self.program, security=self.security, prefer=self.prefer, control=control
-            )
-        except (AproverError, ProvingCancelled):
+            air = program.compiled()
+            trace = None if program.native_trace() is not None else program.id
+            if self.batched:
+                return _stark_work(air, self.security, self.prefer, trace)
+            if self.backend == "stark":
+                stark_parameters(air, self.security, self.prefer)
+        except AproverError:
             raise
         except Exception as error:
-            # A user's air(), trace() or public_outputs() may raise anything; so may a lack of memory.
-            raise ProveError(f"proving {type(self.program).__qualname__} raised {type(error).__name__}") from error
+            raise as_prove_error(program, error) from error
+        # Its whole time is learned under this name.
+        name = f"{'check' if self.check else self.backend}:{program.id}"
+        return commitment_work(air.height, air.columns, trace=name)
+
+    def prepare(self, control: Control, traced: Any = None) -> PreparedProof:
+        """Everything but the work, for a `batched` request. `traced` is called with the seconds that trace() took."""
+        control.check()
+        return prepare_proof(
+            self.program, security=self.security, prefer=self.prefer, control=control, traced=traced
+        )
+
+    def make(self, control: Control) -> Proof:
+        """The proof of a request that is not `batched`."""
+        control.check()
+        if self.check:
+            control.phase = "trace"
+            check_trace(self.program)
+            control.check()
+        return backend_named(self.backend).prove(
+            self.program, security=self.security, prefer=self.prefer, control=control
+        )
+
+    def failure(self, error: BaseException) -> BaseException:
+        """What the waiters are told of `error`."""
+        return as_prove_error(self.program, error)
+
+
+class VerifyRequest:
+    """One proof that is to be verified. It goes the way of a proof, but is never joined and never cached."""
+
+    __slots__ = ("_key", "_min_security", "_program", "_proof")
+
+    batched = False
+    key_bytes = 0
+    label = "verify"
+
+    def __init__(self, proof: Proof | bytes, min_security: int, program: type[Program] | Program | None) -> None:
+        self._proof = proof
+        self._min_security = min_security
+        self._program = program
+        self._key = object()
+
+    @property
+    def key(self) -> object:
+        """Its own."""
+        return self._key
+
+    def work(self) -> Work:
+        """A user's trace() may run, if it is a ``trace`` commitment: so never on a loop."""
+        return commitment_work(1, 1, trace="verify")
+
+    def make(self, control: Control) -> Statement:
+        """Verifies."""
+        control.check()
+        return verify(self._proof, min_security=self._min_security, program=self._program)
+
+    def failure(self, error: BaseException) -> BaseException:
+        """A rejection is an AproverError, and anything else is as it is."""
+        return error

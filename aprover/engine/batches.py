@@ -1,0 +1,251 @@
+"""The methods of `Engine` that are about many requests. What they promise is told in `proving`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+from ..air import Program
+from ..backends import Prefer, check_security
+from ..proof import BackendName, Proof
+from ..statement import Statement
+from .batch import AsCompleted, Options, Window, gather, gather_sync, settle
+from .ports.base import LoopPort
+from .ports.thread import ThreadPort
+from .request import Request, VerifyRequest, check_options, check_settings
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["BatchMethods"]
+
+Make = Callable[[Any], Request | VerifyRequest]
+
+
+class BatchMethods:
+    """A part of `Engine`."""
+
+    def _window(
+        self,
+        port: LoopPort | ThreadPort,
+        items: Iterable[Any],
+        make: Make,
+        priority: int,
+        deadline: float | None,
+        cache: bool,
+        *,
+        keep: bool = True,
+    ) -> Window[Any]:
+        engine = cast("Engine", self)
+        options = Options(priority, engine.limit(deadline, port), cache)
+        return Window(engine, port, items, make, options, keep=keep, sync=isinstance(port, ThreadPort))
+
+    @overload
+    async def prove_batch(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[Proof]: ...
+
+    @overload
+    async def prove_batch(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: bool,
+    ) -> list[Proof | Exception]: ...
+
+    async def prove_batch(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = 100,
+        backend: BackendName = "stark",
+        prefer: Prefer = "time",
+        check: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        cache: bool = True,
+        return_exceptions: bool = False,
+    ) -> Sequence[Proof | Exception]:
+        """As `aprover.prove_batch`, on this engine."""
+        make = _proofs(security, backend, prefer, check, priority, deadline, cache)
+        port = cast("Engine", self).port()
+        return settle(
+            await gather(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
+        )
+
+    @overload
+    def prove_batch_sync(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[Proof]: ...
+
+    @overload
+    def prove_batch_sync(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: bool,
+    ) -> list[Proof | Exception]: ...
+
+    def prove_batch_sync(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = 100,
+        backend: BackendName = "stark",
+        prefer: Prefer = "time",
+        check: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        cache: bool = True,
+        return_exceptions: bool = False,
+    ) -> Sequence[Proof | Exception]:
+        """As `aprover.prove_batch_sync`, on this engine."""
+        make = _proofs(security, backend, prefer, check, priority, deadline, cache)
+        with cast("Engine", self).thread_port() as port:
+            return settle(
+                gather_sync(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
+            )
+
+    @contextlib.asynccontextmanager
+    async def prove_as_completed(
+        self,
+        programs: Iterable[Program],
+        *,
+        security: int = 100,
+        backend: BackendName = "stark",
+        prefer: Prefer = "time",
+        check: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        cache: bool = True,
+    ) -> AsyncIterator[AsCompleted[Proof]]:
+        """As `aprover.prove_as_completed`, on this engine."""
+        make = _proofs(security, backend, prefer, check, priority, deadline, cache)
+        port = cast("Engine", self).port()
+        await port.check_cancelled()
+        window: Window[Proof] = self._window(port, programs, make, priority, deadline, cache, keep=False)
+        try:
+            yield AsCompleted(window, port)
+        finally:
+            window.leave_all()
+
+    @overload
+    async def verify_batch(
+        self,
+        proofs: Iterable[Proof | bytes],
+        *,
+        min_security: int = ...,
+        program: type[Program] | Program | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[Statement]: ...
+
+    @overload
+    async def verify_batch(
+        self,
+        proofs: Iterable[Proof | bytes],
+        *,
+        min_security: int = ...,
+        program: type[Program] | Program | None = ...,
+        return_exceptions: bool,
+    ) -> list[Statement | Exception]: ...
+
+    async def verify_batch(
+        self,
+        proofs: Iterable[Proof | bytes],
+        *,
+        min_security: int = 100,
+        program: type[Program] | Program | None = None,
+        return_exceptions: bool = False,
+    ) -> Sequence[Statement | Exception]:
+        """As `aprover.verify_batch`, on this engine."""
+        make = _verifications(min_security, program)
+        port = cast("Engine", self).port()
+        return settle(await gather(self._window(port, proofs, make, 0, None, False), port), return_exceptions)
+
+    @overload
+    def verify_batch_sync(
+        self,
+        proofs: Iterable[Proof | bytes],
+        *,
+        min_security: int = ...,
+        program: type[Program] | Program | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[Statement]: ...
+
+    @overload
+    def verify_batch_sync(
+        self,
+        proofs: Iterable[Proof | bytes],
+        *,
+        min_security: int = ...,
+        program: type[Program] | Program | None = ...,
+        return_exceptions: bool,
+    ) -> list[Statement | Exception]: ...
+
+    def verify_batch_sync(
+        self,
+        proofs: Iterable[Proof | bytes],
+        *,
+        min_security: int = 100,
+        program: type[Program] | Program | None = None,
+        return_exceptions: bool = False,
+    ) -> Sequence[Statement | Exception]:
+        """As `aprover.verify_batch_sync`, on this engine."""
+        make = _verifications(min_security, program)
+        with cast("Engine", self).thread_port() as port:
+            return settle(gather_sync(self._window(port, proofs, make, 0, None, False), port), return_exceptions)
+
+
+def _proofs(
+    security: int,
+    backend: BackendName,
+    prefer: Prefer,
+    check: bool,
+    priority: int,
+    deadline: float | None,
+    cache: bool,
+) -> Make:
+    # Once, and not as so many failures.
+    check_settings(security=security, backend=backend, prefer=prefer, check=check)
+    check_options(priority, deadline, cache)
+    return lambda program: Request(program, security, backend, prefer, check)
+
+
+def _verifications(min_security: int, program: type[Program] | Program | None) -> Make:
+    check_security(min_security, "min_security")
+    return lambda proof: VerifyRequest(proof, min_security, program)

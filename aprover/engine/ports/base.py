@@ -1,0 +1,218 @@
+"""What the ports have in common: an inbox of answers that any thread fills and only the port's own thread empties.
+
+Theory of operation
+-------------------
+A port belongs to one engine and one event loop (or one plain thread). Other threads call `deliver` and `schedule` only.
+Both leave a note and then see to it that `turn` runs on the loop, at the latest in its next pass. A turn resolves at
+most `SLICE` waiters, and lets the core release what was submitted since the last turn; that may give it a batch to
+run here. If more is left, the next pass has another turn, so that the loop's other tasks always get theirs.
+
+Only the loop's own thread touches its tasks and futures. A waiter that was cancelled in the meantime is marked
+`gone`, on that same thread, and skipped there; so a cancellation and a delivery cannot cross.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..messages import Outcome
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+
+__all__ = ["SLICE", "LoopPort", "Port", "Waiter", "running_loop"]
+
+SLICE = 100
+"""Waiters that are resolved in one pass of the loop. (10,000 at once stalled a loop for 39 ms, 100 for 1.2.)"""
+
+FOREVER = float("inf")
+
+
+class Waiter:
+    """One caller who waits for one answer. Compared by identity."""
+
+    __slots__ = ("gone", "port", "resolve")
+
+    def __init__(self, port: Port, resolve: Callable[[Outcome], object] | None = None) -> None:
+        self.port = port
+        self.gone = False
+        """It was cancelled, or has its answer. Changed on the port's own thread only."""
+        self.resolve = resolve
+        """Called with the answer on the port's own thread; for a plain thread's port, on the worker's."""
+
+
+class Port(ABC):
+    """See the module's docstring.
+
+    Attributes:
+        tick: The number of the loop's current pass.
+    """
+
+    __slots__ = ("__weakref__", "engine", "thread", "tick")
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.thread = threading.get_ident()
+        self.tick = 0
+
+    @abstractmethod
+    def deliver(self, answers: Sequence[tuple[Waiter, Outcome]]) -> None:
+        """Brings answers to their waiters. Any thread."""
+
+    @abstractmethod
+    def schedule(self) -> None:
+        """Has `Core.dispatch` called in the next pass of the loop. Any thread."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """The engine has ended: nothing of this port may stay. Any thread."""
+
+    def is_dead(self) -> bool:
+        """Whether the loop can never run again. Any thread."""
+        return False
+
+    def caller(self) -> Hashable:
+        """Who asks: the running task, or None if the port cannot tell. The port's own thread."""
+        return None
+
+
+class LoopPort(Port):
+    """A port of an event loop."""
+
+    __slots__ = ("_again", "_inbox", "_noticed", "_scheduled_at", "_slice", "_slice_tick", "_stopping", "_wanted")
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._inbox: deque[tuple[Waiter, Outcome]] = deque()
+        self._noticed = False
+        """A notice is on its way to the loop from another thread."""
+        self._wanted = False
+        """`Core.dispatch` is to be called."""
+        self._scheduled_at = 0.0
+        self._slice = 0
+        self._slice_tick = -1
+        self._stopping = False
+
+    # What a loop must provide
+
+    @abstractmethod
+    def _turn_soon(self) -> None:
+        """Has `turn` run in the next pass, once. The loop's own thread."""
+
+    @abstractmethod
+    def _notify(self) -> None:
+        """Has `_on_notice` run on the loop soon.
+
+        Raises:
+            RuntimeError: The loop has ended.
+        """
+
+    @abstractmethod
+    async def wait(self, waiter: Waiter) -> Outcome:
+        """Waits for the answer. If cancelled, the waiter leaves."""
+
+    @abstractmethod
+    async def check_cancelled(self) -> None:
+        """A cancellation point that is no schedule point, as far as the loop knows such a thing."""
+
+    @abstractmethod
+    async def pause(self) -> None:
+        """A full checkpoint."""
+
+    @abstractmethod
+    def scope_deadline(self) -> float:
+        """The deadline of the enclosing cancel scopes, on the engine's clock; infinity if there is none."""
+
+    @abstractmethod
+    async def until_scope_deadline(self) -> None:
+        """Waits for the cancellation that a passed scope's deadline brings."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """The loop's own clock."""
+
+    # Any thread
+
+    def deliver(self, answers: Sequence[tuple[Waiter, Outcome]]) -> None:
+        """See `Port.deliver`."""
+        self._inbox.extend(answers)
+        self._stir()
+
+    def schedule(self) -> None:
+        """See `Port.schedule`."""
+        self._wanted = True
+        self._scheduled_at = time.perf_counter()
+        self._stir()
+
+    def stop(self) -> None:
+        """See `Port.stop`."""
+        self._stopping = True
+        self._stir()
+
+    def _stir(self) -> None:
+        if threading.get_ident() == self.thread and self._in_loop():
+            self._turn_soon()
+        elif not self._noticed:
+            # Set before, and cleared before the inbox is emptied: no answer falls between.
+            self._noticed = True
+            try:
+                self._notify()
+            except RuntimeError:
+                self.engine.port_died(self)
+
+    def _in_loop(self) -> bool:
+        return True
+
+    # The loop's own thread
+
+    def _on_notice(self) -> None:
+        self._noticed = False
+        self.turn()
+
+    def turn(self) -> None:
+        """One pass's share of the port's work."""
+        tick = self.tick
+        if tick != self._slice_tick:
+            self._slice_tick, self._slice = tick, 0
+        inbox = self._inbox
+        while inbox and self._slice < SLICE:
+            waiter, outcome = inbox.popleft()
+            if not waiter.gone:
+                waiter.gone = True
+                self._slice += 1
+                resolve = waiter.resolve
+                assert resolve is not None
+                resolve(outcome)
+        if self._wanted:
+            self._wanted = False
+            lag = max(0.0, time.perf_counter() - self._scheduled_at)
+            if self.engine.dispatch(self, tick, lag):
+                self._wanted = True
+                self._scheduled_at = time.perf_counter()
+        if inbox or self._wanted:
+            self._turn_soon()
+        elif self._stopping:
+            self._end()
+
+    @abstractmethod
+    def _end(self) -> None:
+        """The last turn is over."""
+
+
+def running_loop() -> str | None:
+    """What runs on this thread: ``"trio"``, ``"asyncio"`` or None."""
+    trio: Any = sys.modules.get("trio")
+    # Trio first: as a guest it runs inside another loop.
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return "trio"
+    if asyncio._get_running_loop() is not None:
+        return "asyncio"
+    # Trio, but not in a task: an instrument or an abort function, say.
+    return "trio" if trio is not None and trio.lowlevel.in_trio_run() else None

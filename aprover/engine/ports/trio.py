@@ -1,0 +1,137 @@
+"""The port of a Trio run: a system task that sleeps until there is something to do, holds no user work, and ends with
+the loop. Passes are counted by an instrument with the one method that Trio calls once a pass (0.7 us each).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+import trio
+from outcome import Value
+from trio.lowlevel import Abort
+
+from ..messages import Outcome
+from .base import FOREVER, LoopPort, Waiter
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+
+__all__ = ["TrioPort"]
+
+
+class _Ticks:
+    """Counts the passes of the loop for a port."""
+
+    def __init__(self, port: TrioPort) -> None:
+        self._port = port
+
+    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's
+        self._port.tick += 1
+
+
+class TrioPort(LoopPort):
+    """See the module's docstring. Made inside the run that it serves."""
+
+    __slots__ = ("_asleep", "_due", "_ended", "_task", "_ticks", "token")
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.token = trio.lowlevel.current_trio_token()
+        self._asleep = False
+        self._due = False
+        self._ended = trio.Event()
+        self._ticks = _Ticks(self)
+        trio.lowlevel.add_instrument(self._ticks)  # type: ignore[arg-type] # Trio takes any part of an Instrument
+        self._task = trio.lowlevel.spawn_system_task(self._run, name="aprover port")
+
+    # The system task
+
+    async def _run(self) -> None:
+        def abort(_: object) -> Abort:
+            self._asleep = False
+            return Abort.SUCCEEDED
+
+        try:
+            while not self._ended.is_set():
+                if self._due:
+                    # There is more to do, and the others shall have their turn first.
+                    await trio.lowlevel.checkpoint()
+                else:
+                    self._asleep = True
+                    await trio.lowlevel.wait_task_rescheduled(abort)
+                self._due = False
+                self.turn()
+        finally:
+            # Also when the run ends, and cancels its system tasks.
+            self._ended.set()
+            self.engine.port_died(self)
+            trio.lowlevel.remove_instrument(self._ticks)  # type: ignore[arg-type]
+
+    def _turn_soon(self) -> None:
+        self._due = True
+        if self._asleep:
+            self._asleep = False
+            trio.lowlevel.reschedule(self._task)
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._turn_soon()
+
+    def _notify(self) -> None:
+        self.token.run_sync_soon(self._on_notice)
+
+    def is_dead(self) -> bool:
+        """See `Port.is_dead`."""
+        return self._ended.is_set()
+
+    async def wait_ended(self) -> None:
+        """Until nothing of the port is left."""
+        await self._ended.wait()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    # Callers
+
+    def caller(self) -> Hashable:
+        """See `Port.caller`."""
+        return trio.lowlevel.current_task()
+
+    async def wait(self, waiter: Waiter) -> Outcome:
+        """See `LoopPort.wait`."""
+        task = trio.lowlevel.current_task()
+
+        def resolve(outcome: Outcome) -> None:
+            trio.lowlevel.reschedule(task, Value(outcome))
+
+        def abort(_: Callable[[], object]) -> Abort:
+            waiter.gone = True
+            self.engine.leave(waiter)
+            return Abort.SUCCEEDED
+
+        waiter.resolve = resolve
+        outcome: Outcome = await trio.lowlevel.wait_task_rescheduled(abort)
+        return outcome
+
+    async def check_cancelled(self) -> None:
+        """See `LoopPort.check_cancelled`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def pause(self) -> None:
+        """See `LoopPort.pause`."""
+        await trio.lowlevel.checkpoint()
+
+    def scope_deadline(self) -> float:
+        """See `LoopPort.scope_deadline`."""
+        deadline = trio.current_effective_deadline()
+        if deadline == math.inf:
+            return FOREVER
+        return self.engine.clock() + (deadline - trio.current_time())
+
+    async def until_scope_deadline(self) -> None:
+        """See `LoopPort.until_scope_deadline`."""
+        await trio.sleep_until(trio.current_effective_deadline())
+
+    def now(self) -> float:
+        """See `LoopPort.now`."""
+        return trio.current_time()
