@@ -16,6 +16,9 @@ from typing import Protocol, Self, TypeVar
 from ..air.field import P
 
 WIDTH = 16
+DIGEST = 8
+"""Elements of a digest: 248 bits, so 124 bits against collisions."""
+
 HALF_EXTERNAL_ROUNDS = 4
 INTERNAL_ROUNDS = 13
 
@@ -148,6 +151,18 @@ def advance(state: Sequence[int], count: int) -> tuple[int, ...]:
     for _ in range(count):
         state = permute(state)
     return tuple(state)
+
+
+def compress(left: Sequence[int], right: Sequence[int]) -> tuple[int, ...]:
+    """Two digests to one: the first 8 elements of x + permute(x), where x is `left` followed by `right`.
+
+    The feed-forward is the compression mode of the Poseidon2 paper. Without it the function could be inverted: anybody
+    can complete a digest by eight elements and run the permutation backwards. A Merkle tree whose leaves are digests of
+    something survives that, since a leaf so found is the digest of nothing known; one whose leaves may be any eight
+    elements does not.
+    """
+    state = (*left, *right)
+    return tuple([(before + after) % P for before, after in zip(state, advance(state, 1), strict=True)][:DIGEST])
 
 
 def _external_round(state: Sequence[int], constants: Sequence[int]) -> list[int]:
