@@ -307,36 +307,61 @@ typedef struct {
 
 /* What depends on the point x of each of a strip's columns, in a transform of R = 2^log_rows rows: the factors of the stages
  * 1 and 2, where t1 = x^(R/2) and t2 = x^(R/4), and x^bitrev(k) for the group of rows 4k .. 4k+3, k < R/4. */
+enum { GROUPS = 1 << (ROWS_LOG - 2) };
 typedef struct {
-    factors first[2];
-    v8 group[1 << (ROWS_LOG - 2)][2];
+    v8 first[2][APR_FACTORS], group[GROUPS][2];
 } strip_points;
 
-static void strip_points_init(strip_points *points, const v8 x[2], uint32_t log_rows, fp root4) {
-    for (int v = 0; v < 2; v++) {
-        v8 power = x[v];
-        points->group[0][v] = v8_set1(FP_ONE);
-        /* bitrev(k) over log_rows - 2 bits: the top bit of k stands for x^1, the next for x^2, .. */
-        for (size_t half = (size_t)1 << (log_rows - 2); half > 1; half /= 2) {
-            points->group[half / 2][v] = power;
-            power = v8_mul(power, power);
-        }
-        for (size_t k = 2; k < (size_t)1 << (log_rows - 2); k *= 2)
-            for (size_t j = 1; j < k; j++) points->group[k + j][v] = v8_mul(points->group[k][v], points->group[j][v]);
-        const v8 t2 = power, t1 = v8_mul(t2, t2), t3 = v8_mul(t1, t2), r = v8_set1(root4);
-        const v8 t[APR_FACTORS] = {t1, t2, t3, v8_mul(r, t2), v8_mul(v8_set1(fp_neg(root4)), t3)};
-        for (int f = 0; f < APR_FACTORS; f++) points->first[v].f[f] = v8_split_of(t[f]);
+/* The same for one point; root4 is left out for w^16, by which the points of a strip become those of the next. */
+typedef struct {
+    fp first[APR_FACTORS], group[GROUPS];
+} point_powers;
+
+static void point_powers_init(point_powers *powers, fp x, uint32_t log_rows, fp root4) {
+    /* bitrev(k) over log_rows - 2 bits: the top bit of k stands for x^1, the next for x^2, .. */
+    const size_t groups = (size_t)1 << (log_rows - 2);
+    powers->group[0] = FP_ONE;
+    for (size_t half = groups / 2; half != 0; half /= 2, x = fp_sqr(x)) powers->group[half] = x;
+    for (size_t k = 2; k < groups; k *= 2)
+        for (size_t j = 1; j < k; j++) powers->group[k + j] = fp_mul(powers->group[k], powers->group[j]);
+    const fp t2 = x, t1 = fp_sqr(t2), t3 = fp_mul(t1, t2);
+    const fp t[APR_FACTORS] = {t1, t2, t3, fp_mul(root4, t2), root4 == FP_ONE ? t3 : fp_neg(fp_mul(root4, t3))};
+    for (int f = 0; f < APR_FACTORS; f++) powers->first[f] = t[f];
+}
+
+/* The first strip: the points x w^i, i < 16. */
+static void strip_points_init(strip_points *points, fp x, fp w, uint32_t log_rows, fp root4) {
+    for (int i = 0; i < STRIP; i++, x = fp_mul(x, w)) {
+        point_powers powers;
+        point_powers_init(&powers, x, log_rows, root4);
+        for (int f = 0; f < APR_FACTORS; f++) ((uint32_t *)&points->first[i / 8][f])[i % 8] = powers.first[f];
+        for (size_t k = 0; k < (size_t)1 << (log_rows - 2); k++) ((uint32_t *)&points->group[k][i / 8])[i % 8] = powers.group[k];
     }
+}
+
+static void strip_points_next(strip_points *points, const point_powers *step, uint32_t log_rows) {
+    for (int v = 0; v < 2; v++) {
+        for (int f = 0; f < APR_FACTORS; f++) points->first[v][f] = v8_mul(points->first[v][f], v8_set1(step->first[f]));
+        for (size_t k = 1; k < (size_t)1 << (log_rows - 2); k++)
+            points->group[k][v] = v8_mul(points->group[k][v], v8_set1(step->group[k]));
+    }
+}
+
+static ALWAYS_INLINE factors strip_first_factors(const strip_points *points, int v) {
+    factors t;
+    for (int f = 0; f < APR_FACTORS; f++) t.f[f] = v8_split_of(points->first[v][f]);
+    return t;
 }
 
 static void strip_evaluate(strip matrix, strip buffer, uint32_t log_rows, const strip_points *points, const uint32_t *table) {
     const size_t rows = (size_t)1 << log_rows;
+    const factors first[2] = {strip_first_factors(points, 0), strip_first_factors(points, 1)};
     for (size_t k = 0; k < rows / 4; k++) {
         const strip to = rows == 4 ? matrix : buffer;
         for (int v = 0; v < 2; v++) {
             v8 x[4];
             load_four(x, matrix.words + 4 * k * matrix.stride + 8 * v, matrix.stride);
-            evaluate_four(x, &points->first[v]);
+            evaluate_four(x, &first[v]);
             if (k != 0)
                 for (int m = 0; m < 4; m++) x[m] = v8_mul(x[m], points->group[k][v]);
             store_four(to.words + 4 * k * to.stride + 8 * v, to.stride, x);
@@ -372,6 +397,7 @@ static void strip_interpolate(strip matrix, strip buffer, uint32_t log_rows, con
                 }
         }
     }
+    const factors first[2] = {strip_first_factors(points, 0), strip_first_factors(points, 1)};
     for (size_t k = 0; k < rows / 4; k++) {
         const strip from = rows == 4 ? matrix : buffer;
         for (int v = 0; v < 2; v++) {
@@ -379,7 +405,7 @@ static void strip_interpolate(strip matrix, strip buffer, uint32_t log_rows, con
             load_four(x, from.words + 4 * k * from.stride + 8 * v, from.stride);
             if (k != 0)
                 for (int m = 0; m < 4; m++) x[m] = v8_mul(x[m], points->group[k][v]);
-            interpolate_four(x, &points->first[v]);
+            interpolate_four(x, &first[v]);
             store_four(matrix.words + 4 * k * matrix.stride + 8 * v, matrix.stride, x);
         }
     }
@@ -391,19 +417,16 @@ static int transform_columns(int interpolation, uint32_t *words, size_t columns,
                              const uint32_t *table, apr_poll poll, void *context) {
     uint32_t memory[STRIP << ROWS_LOG];
     strip_points points;
+    point_powers step;
     const size_t between_polls = POLL_WORDS >> log_rows;
-    fp first[STRIP];
-    first[0] = shift;
-    for (int i = 1; i < STRIP; i++) first[i] = fp_mul(first[i - 1], w);
-    v8 x[2] = {v8_loadu(first), v8_loadu(first + 8)};
-    const v8 step = v8_set1(fp_sqr_times(w, 4));
+    strip_points_init(&points, shift, w, log_rows, root4);
+    point_powers_init(&step, fp_sqr_times(w, 4), log_rows, FP_ONE);
     for (size_t i = 0; i < columns; i += STRIP) {
         if (i % between_polls == 0 && columns << log_rows >= POLL_WORDS && stopped(poll, context)) return 1;
         const strip matrix = {words + i, columns}, buffer = {memory, STRIP};
-        strip_points_init(&points, x, log_rows, root4);
         if (interpolation) strip_interpolate(matrix, buffer, log_rows, &points, table);
         else strip_evaluate(matrix, buffer, log_rows, &points, table);
-        for (int v = 0; v < 2; v++) x[v] = v8_mul(x[v], step);
+        strip_points_next(&points, &step, log_rows);
     }
     return 0;
 }
@@ -526,9 +549,8 @@ static int interpolate_parts(const apr_twiddles *tw, uint32_t *x, size_t stride,
     return 0;
 }
 
-static int interpolate_columns(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n, fp shift,
-                               apr_poll poll, void *context) {
-    const fp inverse_shift = shift == FP_ONE ? FP_ONE : fp_inv(shift);
+static int interpolate_columns(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n,
+                               fp inverse_shift, apr_poll poll, void *context) {
     if (log_n < 3) {
         for (size_t c = 0; c < columns; c++) interpolate_tiny(x + c * stride, log_n, inverse_shift);
         return 0;

@@ -40,10 +40,11 @@ typedef struct {
     /* coefficients -> values on shift * w^i; out != coefficients */
     int (*evaluate)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift,
                     apr_poll poll, void *context);
-    /* The same for `columns` columns that begin `stride` (out_stride) words apart, the values of interpolate_columns on
-     * shift * w^i too: what depends on the shift alone is made once. */
-    int (*interpolate_columns)(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n, fp shift,
-                               apr_poll poll, void *context);
+    /* The same for `columns` columns that begin `stride` (out_stride) words apart; what depends on the shift alone is made
+     * once, and transforms of less than 64 values fill vectors only together. interpolate_columns takes values on
+     * w^i / inverse_shift: it gives what interpolate and then scale_powers by inverse_shift give. */
+    int (*interpolate_columns)(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n,
+                               fp inverse_shift, apr_poll poll, void *context);
     int (*evaluate_columns)(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *coefficients,
                             size_t stride, size_t columns, uint32_t log_n, fp shift, apr_poll poll, void *context);
     /* x[q] *= s^bitrev(q): turns coefficients of f(X) into those of f(sX) */

@@ -184,7 +184,7 @@ static void transforms_of_columns(void) {
                 CHECK(memcmp(one.words, out.words + k * out_stride, n * sizeof(uint32_t)) == 0);
                 CHECK(out.words[k * out_stride + n] == 0);
             }
-            CHECK(kernels->interpolate_columns(&tw, out.words, out_stride, columns, log_n, shift, NULL, NULL) == 0);
+            CHECK(kernels->interpolate_columns(&tw, out.words, out_stride, columns, log_n, fp_inv(shift), NULL, NULL) == 0);
             for (size_t k = 0; k < columns; k++)
                 CHECK(memcmp(c.words + k * stride, out.words + k * out_stride, n * sizeof(uint32_t)) == 0);
             buffer_free(c), buffer_free(before), buffer_free(one), buffer_free(out);
