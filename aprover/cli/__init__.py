@@ -1,10 +1,11 @@
-"""The command line: ``aprover prove | verify | inspect``."""
+"""The command line: ``aprover prove | verify | inspect | stress | calibrate``."""
 
 from __future__ import annotations
 
+from . import tuning
 from .commands import app
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "tuning"]
 
 
 def main() -> None:

@@ -1,0 +1,138 @@
+"""The commands about the engine: ``aprover stress`` and ``aprover calibrate``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from aprover import ProgramError
+from aprover.engine import calibration
+from aprover.engine.cost import CostModel
+
+from . import report
+from .commands import AsJson, app
+from .stress import DEFAULT_MIX, Settings, parse_mix
+from .stress import stress as run_stress
+
+LEFT = (
+    "Exit codes: 0 nothing is left or wrong; 1 something is; 2 an option is wrong; 130 interrupted. "
+    "Try: --repetition 0.1, 0.5 or 0.9; --mix 20:99,1048576:1 for huge ones; --concurrency 100 to 10000; "
+    "--cache-mib 1 for a cache that is too small."
+)
+
+
+class LoopName(StrEnum):
+    TRIO = "trio"
+    ASYNCIO = "asyncio"
+
+
+def _mix(text: str) -> tuple[tuple[int, float], ...]:
+    try:
+        return parse_mix(text)
+    except ValueError as error:
+        raise ProgramError(f"--mix {text!r}: {error}", field="mix") from error
+
+
+@app.command(epilog=LEFT)
+def stress(
+    concurrency: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks that ask at the same time.")] = 1000,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="For how long new requests are made.")] = 5.0,
+    mix: Annotated[str, typer.Option(help="Sizes and weights: n:weight of Fibonacci(n), with commas.")] = DEFAULT_MIX,
+    repetition: Annotated[float, typer.Option(min=0, max=1, help="The share that repeats an earlier request.")] = 0.5,
+    cancel: Annotated[float, typer.Option(min=0, max=1, help="The share whose caller loses patience.")] = 0.1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker threads; by default the usable cores.")] = None,
+    cache_mib: Annotated[float, typer.Option(min=0, help="The bound of the proof cache, in MiB.")] = 256.0,
+    max_pending: Annotated[int, typer.Option(min=1, help="Proofs queued or running at most; others wait.")] = 10_000,
+    loop: Annotated[LoopName, typer.Option(help="The event loop.")] = LoopName.TRIO,
+    seed: Annotated[int, typer.Option(help="Of all random choices.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Put an engine under load: many tasks, any mix of sizes, some cancelled; then check that nothing is left."""
+    with report.reporting(as_json):
+        settings = Settings(
+            concurrency=concurrency,
+            seconds=seconds,
+            mix=_mix(mix),
+            repetition=repetition,
+            cancel=cancel,
+            workers=workers,
+            cache_bytes=int(cache_mib * 2**20),
+            max_pending=max_pending,
+            loop=loop.value,
+            seed=seed,
+        )
+        result = run_stress(settings)
+        if as_json:
+            print(json.dumps(result.as_json()))
+        else:
+            report.print_facts(result.facts())
+        if result.left:
+            raise typer.Exit(report.REJECTED)
+
+
+@app.command(epilog=report.EXIT_CODES)
+def calibrate(
+    largest: Annotated[int, typer.Option(min=8, max=22, help="Time narrow traces of up to 2^LARGEST rows.")] = 16,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="How long to measure, about.")] = 4.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do not keep the result.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the cost model to this machine, show predicted against measured times, and keep it for later engines.
+
+    Errors are of the time predicted before, after the fit, and by a fit that did not see the shape in question.
+    """
+    with report.reporting(as_json):
+        before = calibration.load() or CostModel()
+        points = calibration.measure(_families(largest), seconds=seconds)
+        after = calibration.fitted(points)
+        rows = [_compared(points, i, before, after) for i in range(len(points))]
+        kept = None if dry_run else calibration.save(after.dumps())
+        if as_json:
+            print(json.dumps({"shapes": rows, "file": None if kept is None else str(kept)}))
+            return
+        _print_calibration(rows)
+        if not dry_run:
+            print(f"kept in {kept}" if kept is not None else "the result cannot be kept: no folder to write to")
+
+
+def _families(largest: int) -> list[calibration.Family]:
+    narrow = [calibration.fibonacci(2**k - 1) for k in range(3, largest + 1)]
+    wide = [calibration.poseidon2_chain(2**k) for k in range(3, max(3, largest - 6) + 1)]
+    # Cheap ones first, so that the time is not used up before anything is known of wide traces.
+    size = {id(family): k for group in (narrow, wide) for k, family in enumerate(group)}
+    return sorted(narrow + wide, key=lambda family: size[id(family)])
+
+
+def _compared(
+    points: list[calibration.Point], index: int, before: CostModel, after: CostModel
+) -> dict[str, str | int | float]:
+    point = points[index]
+    others = calibration.fitted(points[:index] + points[index + 1 :])
+    return {
+        "program": point.program.id,
+        "rows": point.work.rows,
+        "repeats": point.repeats,
+        "seconds": point.seconds,
+        "before": before.predict(point.work),
+        "after": after.predict(point.work),
+        "unseen": others.predict(point.work),
+    }
+
+
+def _print_calibration(rows: list[dict[str, str | int | float]]) -> None:
+    models = ("before", "after", "unseen")
+    print(f"{'program':<16} {'rows':>9} {'measured us':>12} {'predicted us':>12}" + "".join(f"{m:>9}" for m in models))
+    errors: dict[str, list[float]] = {model: [] for model in models}
+    for row in sorted(rows, key=lambda row: (row["program"], row["rows"])):
+        measured = float(row["seconds"])
+        shares = [float(row[model]) / measured - 1 for model in models]
+        for model, share in zip(models, shares, strict=True):
+            errors[model].append(abs(share))
+        times = f"{measured * 1e6:>12,.0f} {float(row['after']) * 1e6:>12,.0f}"
+        print(f"{row['program']:<16} {row['rows']:>9,} {times}" + "".join(f"{share:>+9.0%}" for share in shares))
+    for name, place in (("median error", 0.5), ("95 % within", 0.95)):
+        found = [sorted(errors[model])[min(len(rows) - 1, int(place * len(rows)))] for model in models]
+        print(f"{name:<52}" + "".join(f"{share:>9.0%}" for share in found))

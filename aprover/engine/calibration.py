@@ -1,0 +1,203 @@
+"""Fitting the cost model to this machine, and keeping it in a file, one a machine and version.
+
+A file that cannot be read, or is of another version, is as good as none, and one that cannot be written is not missed:
+nobody's proofs depend on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import attrs
+
+from .. import prover
+from .._version import __version__
+from ..air import Program
+from ..backends import Control, prove_prepared
+from ..programs import Fibonacci, Poseidon2Chain
+from .cost import CostModel, Work
+from .request import Request
+from .workers import usable_cores
+
+__all__ = [
+    "BUDGET_SECONDS",
+    "PROBES",
+    "Family",
+    "Point",
+    "calibration_file",
+    "fibonacci",
+    "fitted",
+    "load",
+    "measure",
+    "poseidon2_chain",
+    "save",
+    "work_of_program",
+]
+
+BUDGET_SECONDS = 0.16
+"""How long `measure` takes by default, about: with the fit, a first use is to take under 200 ms."""
+LEAST_SECONDS = 2e-3
+"""A shape is timed for at least this long, so that the quick ones are timed well."""
+LARGEST_FILE = 2**20
+"""Bytes that are read."""
+FOLDER_VARIABLE = "APROVER_CACHE_DIR"
+"""The environment's variable for the folder; by default, ``aprover`` in the user's cache folder."""
+
+
+Family = Callable[[int], Program]
+"""Programs of one shape, with other public inputs for each number: the grinding, say, is a matter of luck for each."""
+
+
+@attrs.frozen
+class Point:
+    """One timed shape.
+
+    Attributes:
+        program: One of that shape.
+        work: Its features.
+        seconds: The median over some proofs of it, on one core, their traces in C included.
+        repeats: How many.
+    """
+
+    program: Program
+    work: Work
+    seconds: float
+    repeats: int
+
+
+def fibonacci(n: int) -> Family:
+    """A narrow trace, of n + 1 rows."""
+    return lambda number: Fibonacci(n, a=number)
+
+
+def poseidon2_chain(n: int) -> Family:
+    """A wide trace, of n rows."""
+    return lambda number: Poseidon2Chain((number,) * 16, n)
+
+
+PROBES = (fibonacci(7), fibonacci(200), fibonacci(4000), poseidon2_chain(8), poseidon2_chain(128))
+"""What tells the weights of the model apart in little time: tiny and larger traces, narrow and wide ones."""
+
+
+def work_of_program(program: Program) -> Work:
+    """What the cost model has to know of a proof with the usual settings."""
+    return _request(program).work()
+
+
+def _request(program: Program) -> Request:
+    return Request(program, 100, "stark", "time", False)
+
+
+def measure(families: Iterable[Family] = PROBES, *, seconds: float = BUDGET_SECONDS, repeats: int = 25) -> list[Point]:
+    """Times proofs on this thread.
+
+    Each shape is made once to warm up, and is then timed at least once. What is measured is the thread's own time, in
+    which others who use the machine do not count.
+
+    Args:
+        families: Their traces are made in C.
+        seconds: How long to take, roughly. When it has passed, no further shape is begun.
+        repeats: The most times that one shape is timed; each gets a fair share of the time.
+
+    Raises:
+        AproverError: A program is wrong.
+    """
+    until = time.perf_counter() + seconds
+    waiting = list(families)
+    points: list[Point] = []
+    while waiting and (left := until - time.perf_counter()) > 0:
+        points.append(_timed(waiting.pop(0), left / (len(waiting) + 1), repeats))
+    return points
+
+
+def _timed(family: Family, share: float, repeats: int) -> Point:
+    times: list[float] = []
+    until = time.perf_counter() + share
+    work = work_of_program(family(0))
+    while len(times) < 2 or (len(times) <= repeats and (time.perf_counter() < until or sum(times) < LEAST_SECONDS)):
+        prepared = _request(family(len(times))).prepare(Control())
+        begun = time.thread_time()
+        (result,) = prove_prepared([prepared])
+        times.append(time.thread_time() - begun)
+        if isinstance(result, Exception):
+            raise result
+    timed = sorted(times[1:])
+    return Point(family(0), work, timed[len(timed) // 2], len(timed))
+
+
+def fitted(points: Iterable[Point], model: CostModel | None = None) -> CostModel:
+    """A model that knows these points, starting from another one's weights."""
+    model = CostModel() if model is None else CostModel(model.weights)
+    model.fit([(point.work, point.seconds) for point in points])
+    return model
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def calibration_file() -> Path:
+    """Where the model of this machine and version is kept: its name has both, so no other is ever read."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder:
+        home = Path("~").expanduser()
+        if sys.platform == "darwin":
+            base = home / "Library" / "Caches"
+        elif sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+        folder = str(base / "aprover")
+    machine = "\n".join([platform.machine(), _processor(), prover.instruction_set(), str(usable_cores())])
+    digest = hashlib.sha256(machine.encode()).hexdigest()[:16]
+    return Path(folder) / f"cost-{__version__}-{digest}.json"
+
+
+def load(file: Path | None = None) -> CostModel | None:
+    """What `save` wrote; None if there is nothing, or nothing of use."""
+    try:
+        # expanduser() raises RuntimeError where there is no home.
+        path = calibration_file() if file is None else file
+        with path.open("rb") as opened:
+            data = opened.read(LARGEST_FILE + 1)
+        return None if len(data) > LARGEST_FILE else CostModel.loads(data.decode())
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def save(text: str, file: Path | None = None) -> Path | None:
+    """Keeps what `CostModel.dumps` gave. Readers see the old file or the new one, never a part.
+
+    Returns:
+        The file; None if it cannot be written.
+    """
+    try:
+        path = calibration_file() if file is None else file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".cost-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+    except (OSError, RuntimeError):
+        return None
+    return path
