@@ -28,6 +28,21 @@ fx apr_chunks_at(const apr_plan *plan, const fx *chunks, fx z) {
     return sum;
 }
 
+fx apr_draw_outside_base(apr_draw draw, void *source) {
+    fx z;
+    do z = draw(source);
+    while (fx_is_base(z));
+    return z;
+}
+
+static fx draw_element(void *transcript) {
+    fx element;
+    apr_transcript_elements(transcript, &element, 1);
+    return element;
+}
+
+fx apr_out_of_domain_point(apr_transcript *transcript) { return apr_draw_outside_base(draw_element, transcript); }
+
 void apr_batching(apr_transcript *transcript, const apr_plan *plan, fx *lambdas) {
     if (plan->independent) {
         apr_transcript_elements(transcript, lambdas, plan->openings);

@@ -13,6 +13,10 @@ void apr_absorb_statement(apr_transcript *t, const aprover_air *air, const uint8
 void apr_grinding_key(const apr_transcript *t, uint8_t key[32]);
 /* sum of z^(jk) chunks[j] */
 fx apr_chunks_at(const apr_plan *plan, const fx *chunks, fx z);
+/* The out-of-domain point of step 3: drawn again while it lies in the base field, where all domains are. */
+typedef fx (*apr_draw)(void *source);
+fx apr_draw_outside_base(apr_draw draw, void *source);
+fx apr_out_of_domain_point(apr_transcript *transcript);
 /* The batching coefficients of step 5. */
 void apr_batching(apr_transcript *transcript, const apr_plan *plan, fx *lambdas);
 /* The distinct octets of layer t that contain the positions, ascending; returns how many. */

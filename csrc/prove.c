@@ -37,8 +37,7 @@ static aprover_status run(apr_prover *p, aprover_error *error) {
     apr_transcript_elements(&p->transcript, &alpha, 1);
     if ((status = commit_quotient(p, alpha)) != APROVER_OK) return status;
     apr_progress(p, 650);
-    do apr_transcript_elements(&p->transcript, &z, 1);
-    while (fx_is_base(z));
+    z = apr_out_of_domain_point(&p->transcript);
     if ((status = apr_open_at_z(p, z)) != APROVER_OK) return status;
     /* Interpolation always succeeds, so this is what keeps a false trace from becoming a proof. */
     fx expected = apr_air_quotient_at(p->air, p->publics, p->openings, alpha, z, p->point_scratch);

@@ -150,8 +150,7 @@ static aprover_status replay(verifier *v, const head *h, const uint32_t *publics
     apr_transcript_absorb(t, APR_TAG_TRACE_CAP, h->trace_cap, cap);
     apr_transcript_elements(t, &alpha, 1);
     apr_transcript_absorb(t, APR_TAG_QUOTIENT_CAP, h->quotient_cap, cap);
-    do apr_transcript_elements(t, &v->z, 1);
-    while (fx_is_base(v->z));
+    v->z = apr_out_of_domain_point(t);
     for (uint32_t i = 0; i < plan->openings; i++) v->values[i] = get_fx(h->openings + (size_t)APR_ELEMENT_BYTES * i);
     fx expected = apr_air_quotient_at(v->air, v->publics, v->values, alpha, v->z, v->air_scratch);
     if (!fx_eq(expected, apr_chunks_at(plan, v->values + v->air->reads, v->z)))
