@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .fibonacci import Fibonacci
+from .merkle_membership import MerkleMembership
 from .poseidon2_chain import Poseidon2Chain
+from .range_proof import RangeProof
 
-__all__ = ["Fibonacci", "Poseidon2Chain"]
+__all__ = ["Fibonacci", "MerkleMembership", "Poseidon2Chain", "RangeProof"]
