@@ -27,6 +27,11 @@ enum {
     POLL_WORDS = 1 << 17
 };
 
+/* Polls every POLL_WORDS words of a long operation. */
+static int stop_at(size_t done, size_t total, apr_poll poll, void *context) {
+    return total >= POLL_WORDS && done % POLL_WORDS == 0 && stopped(poll, context);
+}
+
 /* t1, t2, t3, r t2, -r t3 */
 typedef struct {
     v8_split f[APR_FACTORS];
@@ -418,11 +423,10 @@ static int transform_columns(int interpolation, uint32_t *words, size_t columns,
     uint32_t memory[STRIP << ROWS_LOG];
     strip_points points;
     point_powers step;
-    const size_t between_polls = POLL_WORDS >> log_rows;
     strip_points_init(&points, shift, w, log_rows, root4);
     point_powers_init(&step, fp_sqr_times(w, 4), log_rows, FP_ONE);
     for (size_t i = 0; i < columns; i += STRIP) {
-        if (i % between_polls == 0 && columns << log_rows >= POLL_WORDS && stopped(poll, context)) return 1;
+        if (stop_at(i << log_rows, columns << log_rows, poll, context)) return 1;
         const strip matrix = {words + i, columns}, buffer = {memory, STRIP};
         if (interpolation) strip_interpolate(matrix, buffer, log_rows, &points, table);
         else strip_evaluate(matrix, buffer, log_rows, &points, table);
@@ -492,7 +496,7 @@ static int evaluate_parts(const apr_twiddles *tw, uint32_t *out, size_t out_stri
         for (size_t i = 0; i < n; i += part) {
             uint32_t *at = out + c * out_stride + i;
             for (size_t j = 0; j < part; j += block) {
-                if ((i + j) % POLL_WORDS == 0 && n >= POLL_WORDS && stopped(poll, context)) return 1;
+                if (stop_at(c * n + i + j, columns * n, poll, context)) return 1;
                 evaluate_block(at + j, in + c * stride + i + j, l.block, table);
             }
             if (l.middle != 0)
@@ -510,9 +514,11 @@ static int evaluate_columns(const apr_twiddles *tw, uint32_t *out, size_t out_st
     }
     const levels l = levels_of(log_n);
     if (evaluate_parts(tw, out, out_stride, coefficients, stride, columns, log_n, shift, poll, context)) return 1;
+    const size_t n = (size_t)1 << log_n;
     for (size_t c = 0; c < columns && l.outer != 0; c++)
-        if (transform_columns(0, out + c * out_stride, (size_t)1 << (log_n - l.outer), l.outer, shift, apr_roots[log_n],
-                              apr_roots[2], tw->words, poll, context))
+        if ((n < POLL_WORDS && stop_at(c * n, columns * n, poll, context)) ||
+            transform_columns(0, out + c * out_stride, n >> l.outer, l.outer, shift, apr_roots[log_n], apr_roots[2],
+                              tw->words, poll, context))
             return 1;
     return 0;
 }
@@ -542,7 +548,7 @@ static int interpolate_parts(const apr_twiddles *tw, uint32_t *x, size_t stride,
                 transform_columns(1, at, block, l.middle, middle_shift, apr_inverse_roots[l.block + l.middle],
                                   apr_inverse_roots[2], plain, NULL, NULL);
             for (size_t j = 0; j < part; j += block) {
-                if ((i + j) % POLL_WORDS == 0 && n >= POLL_WORDS && stopped(poll, context)) return 1;
+                if (stop_at(c * n + i + j, columns * n, poll, context)) return 1;
                 interpolate_block(at + j, l.block, table, scale);
             }
         }
@@ -556,9 +562,11 @@ static int interpolate_columns(const apr_twiddles *tw, uint32_t *x, size_t strid
         return 0;
     }
     const levels l = levels_of(log_n);
+    const size_t n = (size_t)1 << log_n;
     for (size_t c = 0; c < columns && l.outer != 0; c++)
-        if (transform_columns(1, x + c * stride, (size_t)1 << (log_n - l.outer), l.outer, inverse_shift,
-                              apr_inverse_roots[log_n], apr_inverse_roots[2], apr_inverse_table(tw), poll, context))
+        if ((n < POLL_WORDS && stop_at(c * n, columns * n, poll, context)) ||
+            transform_columns(1, x + c * stride, n >> l.outer, l.outer, inverse_shift, apr_inverse_roots[log_n],
+                              apr_inverse_roots[2], apr_inverse_table(tw), poll, context))
             return 1;
     return interpolate_parts(tw, x, stride, columns, log_n, inverse_shift, poll, context);
 }

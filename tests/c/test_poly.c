@@ -365,18 +365,21 @@ static int countdown(void *context) { return (*(int *)context)-- == 0; }
 
 /* A poll that says stop ends every long operation with 1, whichever call of it says so. */
 static void stopping(void) {
-    enum { LOG = 17 };
+    enum { LOG = 17, COLUMNS = 64 };
     size_t n = (size_t)1 << LOG;
     buffer memory, x = draw_buffer(n), y = buffer_new(n), v = draw_buffer(FX_DEGREE * n);
     apr_twiddles tw = twiddles_new(LOG, &memory);
     fx z = draw_fx();
-    for (int operation = 0; operation < 5; operation++)
+    for (int operation = 0; operation < 7; operation++)
         for (int calls = 0, result = 1; result != 0; calls++) {
             int left = calls;
             result = operation == 0   ? kernels->interpolate(&tw, x.words, LOG, countdown, &left)
                      : operation == 1 ? kernels->evaluate(&tw, y.words, x.words, LOG, z.c[0], countdown, &left)
                      : operation == 2 ? kernels->powers(view(v), LOG, z, countdown, &left)
                      : operation == 3 ? kernels->divide(view(v), LOG, z, countdown, &left)
+                     : operation == 4 ? kernels->interpolate_columns(&tw, x.words, n / COLUMNS, COLUMNS, LOG - 6, z.c[0], countdown, &left)
+                     : operation == 5 ? kernels->evaluate_columns(&tw, y.words, n / COLUMNS, x.words, n / COLUMNS, COLUMNS, LOG - 6,
+                                                                  z.c[0], countdown, &left)
                                       : kernels->fold(view(v), view(v), LOG, z, countdown, &left);
             CHECK(result == (left < 0));
             CHECK(calls > 0 || result == 1);
