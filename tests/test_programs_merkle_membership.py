@@ -6,12 +6,15 @@ import pickle
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from aprover.air.check import check
+from aprover.air.check import check, check_trace, fill_trace
 from aprover.air.field import P
+from aprover.air.program import describe
 from aprover.errors import ConstraintError, ProgramError, VerificationCode
 from aprover.programs import MerkleMembership
 from aprover.programs.poseidon2 import compress, permute
@@ -121,6 +124,31 @@ class TestSoundness:
         with pytest.raises(ConstraintError) as caught:
             check(lying(membership(9), root=digests(1, 2)[0]))
         assert (caught.value.name, caught.value.row) == ("root 0", 8)
+
+    def test_a_direction_that_is_no_bit(self) -> None:
+        """Any point on the line through both children would pass for the leaf."""
+        program = membership(3, 5)
+        trace = fill_trace(program)
+        left, right = trace[0, 9:17].astype(int), trace[0, 17:25].astype(int)
+        trace[0, 0] = 2
+        trace[0, 1:9] = (2 * right - left) % P
+        assert self.broken(program, trace) == ("right is boolean", 0)
+
+    def test_a_level_of_another_tree(self) -> None:
+        """Each node is the digest of the level below, not just some digest."""
+        program, other = membership(3, 5), membership(3, 5, seed=2)
+        trace = fill_trace(program)
+        trace[1] = fill_trace(other)[1]
+        assert self.broken(program, trace) == ("climb 0", 0)
+        trace[0] = fill_trace(other)[0]
+        assert self.broken(program, trace) == ("climb 0", 1)
+
+    @staticmethod
+    def broken(program: MerkleMembership, trace: NDArray[np.uint32]) -> tuple[str, int]:
+        air = program.compiled()
+        with pytest.raises(ConstraintError) as caught:
+            check_trace(describe(program), air, trace, air.publics(program.statement()))
+        return caught.value.name, caught.value.row
 
 
 class TestTree:

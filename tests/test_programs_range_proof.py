@@ -14,7 +14,7 @@ from aprover.air.check import check, check_trace, fill_trace
 from aprover.air.field import P
 from aprover.air.program import describe
 from aprover.errors import ConstraintError, ProgramError, VerificationCode
-from aprover.programs import RangeProof
+from aprover.programs import RangeProof, range_proof
 from aprover.programs.poseidon2 import permute
 from aprover.testing import find_underconstrained
 
@@ -123,22 +123,86 @@ class TestSoundness:
             check(lying(RangeProof(77, 18, 120, BLINDING), value=value))
         assert (caught.value.name, caught.value.row) == (f"{name}: no carry out of the last digit", 31)
 
-    def test_the_committed_value_is_the_one_in_range(self) -> None:
-        """A trace that hashes one value and splits another is refused: the limbs tie them together."""
-        program, other = RangeProof(77, 18, 120, BLINDING), RangeProof(78, 0, MOST, BLINDING)
-        trace, hashed = fill_trace(program), fill_trace(other)
-        trace[:, 10:26] = hashed[:, 10:26]
-        with pytest.raises(ConstraintError) as caught:
-            self.check_with(program, trace, other.public_outputs())
-        assert caught.value.name == "limb 0 is committed"
-        trace[:, 26:30] = hashed[:, 26:30]
-        with pytest.raises(ConstraintError) as caught:
-            self.check_with(program, trace, other.public_outputs())
-        assert caught.value.name == "limb 0 loses its digits"
+
+class TestLies:
+    """Traces of false statements that are right in all but one constraint."""
+
+    VALUE, ABOVE, CARRY, CARRY_OUT, STATE, LIMB = 0, 2, 6, 7, slice(10, 26), slice(26, 30)
 
     @staticmethod
-    def check_with(program: RangeProof, trace: NDArray[np.uint32], commitment: tuple[int, ...]) -> None:
-        check_trace(describe(program), program.compiled(), trace, commitment)
+    def broken(program: RangeProof, trace: NDArray[np.uint32], commitment: tuple[int, ...]) -> tuple[str, int]:
+        with pytest.raises(ConstraintError) as caught:
+            check_trace(describe(program), program.compiled(), trace, commitment)
+        return caught.value.name, caught.value.row
+
+    def below_low(self, above: int) -> tuple[RangeProof, NDArray[np.uint32]]:
+        """For the value 17, which is below 18: with these digits of what lies above."""
+        liar = lying(RangeProof(77, 18, 120, BLINDING), value=17)
+        trace = fill_trace(liar)
+        for row in range(32):
+            trace[row, self.ABOVE] = above >> 2 * row & 1
+            trace[row, self.ABOVE + 1] = above >> 2 * row + 1 & 1
+        return liar, trace
+
+    def test_wrap_around_modulo_p(self) -> None:
+        """18 + (P - 1) is 17 in the field, and without boolean carries the digits would agree to that."""
+        liar, trace = self.below_low(P - 1)
+        carry, quarter = 0, pow(4, -1, P)
+        for row in range(32):
+            trace[row, self.CARRY] = carry
+            digits = [(number >> 2 * row & 3) for number in (18, P - 1, 17)]
+            carry = (digits[0] + digits[1] + carry - digits[2]) * quarter % P
+            trace[row, self.CARRY_OUT] = carry
+        assert carry == 0
+        assert self.broken(liar, trace, liar.public_outputs())[0] == "low: the carry is boolean"
+
+    def test_wrap_around_modulo_two_to_the_64(self) -> None:
+        """18 + (2**64 - 1) is 17 but for the last carry."""
+        liar, trace = self.below_low(2**64 - 1)
+        assert self.broken(liar, trace, liar.public_outputs()) == ("low: no carry out of the last digit", 31)
+
+    def test_a_carry_that_gets_lost(self) -> None:
+        """Dropping the carry on its way to the last digit would hide it."""
+        liar, trace = self.below_low(2**62 - 1)
+        trace[31, [self.CARRY, self.CARRY_OUT]] = 0
+        assert self.broken(liar, trace, liar.public_outputs()) == ("low: the carry goes on", 30)
+
+    def test_a_carry_from_nowhere(self) -> None:
+        """18 + 0 - 1 is 17, with a carry of -1 into the first digit."""
+        liar, trace = self.below_low(0)
+        trace[:, [self.CARRY, self.CARRY_OUT]] = 0
+        trace[0, self.CARRY] = P - 1
+        assert self.broken(liar, trace, liar.public_outputs()) == ("low: no carry into the first digit", 0)
+
+    def test_a_digit_of_other_bits(self) -> None:
+        """-1 + 2 * 1 is 1 too, but -1 is no bit."""
+        program = RangeProof(77, 18, 120, BLINDING)
+        trace = fill_trace(program)
+        trace[0, [self.VALUE, self.VALUE + 1]] = P - 1, 1
+        assert self.broken(program, trace, program.public_outputs()) == ("value[0] is boolean", 0)
+
+    def test_another_value_is_committed(self) -> None:
+        """The limbs tie the value that is hashed to the one that is in range."""
+        program, other = RangeProof(77, 18, 120, BLINDING), RangeProof(78, 0, MOST, BLINDING)
+        trace, hashed = fill_trace(program), fill_trace(other)
+        trace[:, self.STATE] = hashed[:, self.STATE]
+        assert self.broken(program, trace, other.public_outputs()) == ("limb 0 is committed", 0)
+        trace[:, self.LIMB] = hashed[:, self.LIMB]
+        assert self.broken(program, trace, other.public_outputs()) == ("limb 0 loses its digits", 0)
+        trace[:, self.LIMB.start] = fill_trace(program)[:, self.LIMB.start] + 1
+        assert self.broken(program, trace, other.public_outputs()) == ("limb 0 has no more digits", 31)
+
+    @pytest.mark.parametrize("place", [8, 9, 15])
+    def test_another_capacity(self, place: int) -> None:
+        """With a capacity of one's own choice the permutation can be run backwards."""
+        program = RangeProof(77, 18, 120, BLINDING)
+        trace = fill_trace(program)
+        state = trace[0, self.STATE].tolist()
+        state[place] += 1
+        for row, (kind, constants) in enumerate(range_proof._steps()):
+            trace[row, self.STATE] = state
+            state = range_proof._step(state, kind, constants)
+        assert self.broken(program, trace, tuple(state[:8])) == (f"capacity {place - 8}", 0)
 
 
 class TestRefusals:

@@ -162,7 +162,7 @@ def _digit(b: AirBuilder, name: str) -> Expr:
 
 def _add(b: AirBuilder, name: str, x: Expr, y: Expr, total: Expr) -> None:
     """The numbers with the digits x and y have the sum with the digits `total`, without a carry out of the last."""
-    carry, out = b.column(f"{name}: carry in"), b.column(f"{name}: carry out")
+    carry, out = b.column(f"{name}_carry"), b.column(f"{name}_carry_out")
     b.assert_zero(out * (out - 1), name=f"{name}: the carry is boolean")
     b.assert_equal(x + y + carry, total + 4 * out, name=f"{name}: digits")
     b.assert_equal(carry.next, out, name=f"{name}: the carry goes on")
