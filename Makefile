@@ -50,7 +50,7 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: help venv build demo test lint format pytest bench clean
+.PHONY: help venv build demo test lint format pytest bench bench-engine clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, C tests, Python tests"
@@ -58,6 +58,7 @@ help:
 	@echo "make format    lay out the Python source"
 	@echo "make build     the virtual environment and the C extension, in place"
 	@echo "make bench     speed and memory on one core;  make cbench: the C kernels alone"
+	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
 
@@ -84,6 +85,9 @@ pytest: build
 
 bench: build
 	$(PY) -m benchmarks.speed
+
+bench-engine: build
+	$(PY) -m benchmarks.engine $(BENCH)
 
 clean:
 	rm -rf build dist *.egg-info aprover/_native.c aprover/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis \
