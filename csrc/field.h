@@ -66,17 +66,28 @@ static inline fp fp_sqr_times(fp a, unsigned count) {
     return a;
 }
 
-/* a^(p-2). The inverse of 0 is 0; callers that must not meet 0 check for it. */
+/* The inverse of 0 is 0; callers that must not meet 0 check for it. Time depends on a: nothing here is secret.
+ *
+ * The binary Euclidean algorithm with its halvings put off (Kaliski 1995): a * u = x * 2^k and a * v = y * 2^k modulo p hold
+ * throughout, x and y are odd, and |u| y + |v| x = p, so that both stay below 2^31. At the end x = y = 1. As a is the
+ * Montgomery form of its element, the answer is v * 2^(64 - k); and 0 < k < 64. */
 static inline fp fp_inv(fp a) {
-#if FP_P == 2013265921u
-    /* p - 2 in binary is 1110111 and then 24 ones; aN stands for a to the power of N ones. */
-    fp a2 = fp_mul(fp_sqr(a), a), a3 = fp_mul(fp_sqr(a2), a), a6 = fp_mul(fp_sqr_times(a3, 3), a3);
-    fp r = fp_mul(fp_sqr_times(a3, 4), a3);
-    for (int i = 0; i < 4; i++) r = fp_mul(fp_sqr_times(r, 6), a6);
-    return r;
-#else
-    return fp_pow(a, FP_P - 2);
-#endif
+    if (a == 0) return 0;
+    unsigned k = (unsigned)__builtin_ctz(a);
+    uint32_t x = FP_P, y = a >> k;
+    int64_t u = 0, v = 1;
+    while (x != y) {
+        const int less = x < y;
+        const uint32_t difference = less ? y - x : x - y;
+        const int64_t w = less ? v - u : u - v, kept = less ? u : v;
+        const unsigned zeros = (unsigned)__builtin_ctz(difference);
+        y = less ? x : y;
+        x = difference >> zeros;
+        u = w;
+        v = kept * ((int64_t)1 << zeros);
+        k += zeros;
+    }
+    return fp_mul((uint32_t)(v < 0 ? v + FP_P : v), fp_from_u32((uint32_t)(((uint64_t)1 << (64 - k)) % FP_P)));
 }
 
 /* w(m): the root of unity of order 2^m that docs/protocol.md section 1 names. */
