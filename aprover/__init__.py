@@ -5,7 +5,7 @@ A proof is made with ``proof = await aprover.prove(aprover.Fibonacci(20))`` and 
 
 from __future__ import annotations
 
-from . import reference
+from . import reference, testing
 from ._version import __version__
 from .air import AirBuilder, Program, private, public
 from .air.check import check
@@ -41,7 +41,8 @@ from .errors import (
     VerificationCode,
     VerificationError,
 )
-from .programs import Fibonacci, Poseidon2Chain
+from .explaining import explain
+from .programs import Fibonacci, MerkleMembership, Poseidon2Chain, RangeProof
 from .proof import Proof
 from .security import SecurityReport
 from .statement import Statement
@@ -64,12 +65,14 @@ __all__ = [
     "Estimate",
     "Fibonacci",
     "FixedPolicy",
+    "MerkleMembership",
     "Poseidon2Chain",
     "Program",
     "ProgramError",
     "Proof",
     "ProofFormatError",
     "ProveError",
+    "RangeProof",
     "SecurityError",
     "SecurityReport",
     "Statement",
@@ -79,6 +82,7 @@ __all__ = [
     "capture_timeline",
     "check",
     "estimate",
+    "explain",
     "open_engine",
     "private",
     "prove",
@@ -88,6 +92,7 @@ __all__ = [
     "prove_sync",
     "public",
     "reference",
+    "testing",
     "verify",
     "verify_batch",
     "verify_batch_sync",
