@@ -272,12 +272,13 @@ static ALWAYS_INLINE void divide_back(apr_fxv f, size_t m, uint32_t log_parts, c
 static int divide(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context) {
     if (log_n <= 3) {
         fx h = fx_zero();
-        for (uint32_t e = 1u << log_n; e-- > 0;) {
+        for (uint32_t e = (1u << log_n) - 1; e > 0; e--) {
             const uint32_t q = apr_bitrev(e, log_n);
             const fx c = fxv_get(f, q);
             fxv_set(f, q, h);
             h = fx_add(c, fx_mul(z, h));
         }
+        fxv_set(f, 0, h);
         return 0;
     }
     const uint32_t log_parts = log_n - 3 < 3 ? log_n - 3 : 3;

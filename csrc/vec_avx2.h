@@ -101,11 +101,6 @@ static inline uint64_t v8_wide_total(v8_wide a) {
     return total;
 }
 static inline v8 v8_mul(v8 a, v8 b) { return v8_wide_reduce(v8_wide_mul(v8_split_of(a), v8_split_of(b))); }
-static inline void v8_butterfly(v8 *a, v8 *b) {
-    v8 t = *a;
-    *a = v8_add(t, *b);
-    *b = v8_sub(t, *b);
-}
 /* With c in (-p, p): a + c and a + c - sign(c) * p differ by p, one of them is reduced and the other has wrapped round or
  * is larger; the same for a - c. */
 static inline void v8_wide_butterfly(v8 *a, v8 *b, v8_wide x) {
