@@ -61,29 +61,29 @@ from .messages import (
     Waiter,
     Worker,
 )
-from .policy import Load, Placement, Policy
+from .policy import LONGEST_BATCH, TICK_BUDGET, Load, Placement, Policy
 from .statistics import EngineStatistics
 
 __all__ = ["TICK_BUDGET", "Core"]
 
 FOREVER = math.inf
-TICK_BUDGET = 500e-6
-"""Seconds of a loop's tick that hits and inline work may take together."""
 HIT_SECONDS = 2e-6
 """What a hit takes of it, about."""
-LONGEST_BATCH = 1e-3
-"""Seconds of predicted work that one batch may hold, if it holds more than one flight."""
 LEAST_SHARE = 30e-6
 """Seconds of queued work for which one more worker is woken: half of what the waking takes."""
 PATIENCE = 5e-3
 """A worker that is held back, because threads hinder each other, is not held back behind longer work than this."""
+FAIRNESS = 4
+"""Or behind work that is so many times as long as what it would do."""
 RELEASED_AT_ONCE = 256
 """Flights that one dispatch hands to the workers, so that the lock is held for a fraction of a millisecond."""
 EXPIRED_AT_ONCE = 512
 """Waiters that one `expire` answers, for the same reason."""
+USUAL_GAIN = 0.5
+"""How quickly the core follows how many requests usually come together, in the logarithm."""
 STRETCH_HALF_LIFE = 0.5
 """Seconds after which half of a bad ratio of inline wall time to C time is forgotten, so that it is tried again."""
-STRETCH_SLACK = 20e-6
+STRETCH_SLACK = 100e-6
 """Seconds added to both sides of that ratio: short work has its overhead, which is no sign of a busy machine."""
 
 
@@ -111,7 +111,21 @@ class _Counters:
 class _PortState:
     """What the core knows of one loop."""
 
-    __slots__ = ("announced", "arrivals", "caller", "expected", "lag", "large", "small", "spent", "tick")
+    __slots__ = (
+        "_flights_usual",
+        "_requests_usual",
+        "announced",
+        "arrivals",
+        "caller",
+        "lag",
+        "large",
+        "requests",
+        "small",
+        "spent",
+        "tick",
+        "usual_flights",
+        "usual_requests",
+    )
 
     def __init__(self, tick: int) -> None:
         self.tick = tick
@@ -119,9 +133,14 @@ class _PortState:
         """Seconds of this tick that hits and inline work took."""
         self.arrivals = 0
         """Flights opened in this tick, one after the other by the same caller counted once."""
+        self.requests = 0
+        """The same with hits and joins."""
         self.caller: Hashable = None
-        self.expected = 0.0
-        """The logarithm of how many arrive in a tick in which any do."""
+        self.usual_flights = 1.0
+        """How many open in a tick in which any do."""
+        self.usual_requests = 1.0
+        """How many requests come in such a tick."""
+        self._flights_usual = self._requests_usual = 0.0  # their logarithms
         self.lag = 0.0
         self.small = FlightQueue()
         """Until the end of the tick: flights that may run on this loop's thread."""
@@ -133,17 +152,16 @@ class _PortState:
     def enter(self, tick: int) -> None:
         if tick != self.tick:
             if self.arrivals:
-                self.expected += 0.3 * (math.log(self.arrivals) - self.expected)
-            self.tick, self.spent, self.arrivals, self.caller = tick, 0.0, 0, None
+                self._flights_usual += USUAL_GAIN * (math.log(self.arrivals) - self._flights_usual)
+                self._requests_usual += USUAL_GAIN * (math.log(self.requests) - self._requests_usual)
+                self.usual_flights, self.usual_requests = math.exp(self._flights_usual), math.exp(self._requests_usual)
+            self.tick, self.spent, self.arrivals, self.requests, self.caller = tick, 0.0, 0, 0, None
 
     def arrive(self, caller: Hashable) -> None:
         if caller is None or caller != self.caller:
             self.arrivals += 1
+            self.requests += 1
             self.caller = caller
-
-    @property
-    def together(self) -> float:
-        return max(float(self.arrivals), math.exp(self.expected))
 
     def affords(self, cost: float) -> bool:
         """The first in a tick always goes, so that something always does."""
@@ -203,7 +221,8 @@ class Core:
         self._on_overload = on_overload
         self._finish_abandoned = finish_abandoned
         self._weigh = weigh
-        self._events = events
+        self.events = events
+        """Whether to make `Event`s. May be changed at any time: who listens to an engine comes and goes."""
 
         self._cache = ProofCache(cache_bytes)
         self._flights: dict[Hashable, Flight] = {}
@@ -245,6 +264,30 @@ class Core:
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
+    def hit(self, request: Request, port: Port, tick: int) -> Proof | None:
+        """The proof from the cache, if there is one and the tick's budget allows; the quickest way in.
+
+        Returns:
+            None if `attempt` has to be called.
+        """
+        key = request.key
+        with self._lock:
+            if self._mode is not None:
+                return None
+            proof = self._cache.get(key)
+            if proof is None:
+                return None
+            state = self._ports.get(port)
+            if state is None or state.tick != tick:
+                state = self._port(port, tick)
+            if state.spent > TICK_BUDGET:
+                return None
+            state.spent += HIT_SECONDS
+            count = self._count
+            count.requests += 1
+            count.hits += 1
+            return proof
+
     def attempt(
         self,
         request: Request,
@@ -268,9 +311,8 @@ class Core:
         Returns:
             None if the proof must be made: find out its `Work` and call `submit`. The waiter is not registered then.
         """
-        effects = Effects()
         with self._lock:
-            return self._attempt(request, waiter, priority, deadline, cache, tick, effects)
+            return self._attempt(request, waiter, priority, deadline, cache, tick)
 
     def submit(
         self,
@@ -290,11 +332,11 @@ class Core:
             caller: The task that asks, if it is known. What one task asks one after the other in the same tick does not
                 come together, so that the policy has to be told it apart from what many tasks ask.
         """
-        effects = Effects()
         with self._lock:
-            decision = self._attempt(request, waiter, priority, deadline, cache, tick, effects)
+            decision = self._attempt(request, waiter, priority, deadline, cache, tick)
             if decision is not None:
                 return decision
+            effects = Effects()
             self._count.requests += 1
             overloaded = self._pending >= self._max_pending
             if overloaded and self._on_overload == "raise":
@@ -315,6 +357,7 @@ class Core:
                 flight.owner = waiter
                 self._take_seat(flight, waiter, priority, deadline)
                 self._start(flight, now)
+                flight.placement = Placement.INLINE.value
                 self._count.inline += 1
                 port.spent += flight.predicted
                 self._log(effects, "inline", flight)
@@ -568,7 +611,7 @@ class Core:
         """Seconds on one core, and where a lone request for this would run now."""
         with self._lock:
             predicted = self._cost.predict(work)
-            load = self._load(1.0, 0.0, self._clock())
+            load = self._load(None, self._clock())
             if (
                 work.native
                 and predicted <= self._policy.longest_inline
@@ -599,7 +642,6 @@ class Core:
         deadline: float,
         cache: bool,
         tick: int,
-        effects: Effects,
     ) -> Hit | Joined | Expired | Closed | None:
         count = self._count
         if self._mode is not None:
@@ -613,8 +655,9 @@ class Core:
                 count.requests += 1
                 count.hits += 1
                 port = self._port(waiter.port, tick)
+                port.requests += 1
                 port.spent += HIT_SECONDS
-                return Hit(proof, port.spent > TICK_BUDGET, effects)
+                return Hit(proof, port.spent > TICK_BUDGET)
         if deadline < FOREVER and deadline <= self._clock():
             count.requests += 1
             count.refused += 1
@@ -624,6 +667,8 @@ class Core:
             return None
         count.requests += 1
         count.joins += 1
+        self._port(waiter.port, tick).requests += 1
+        effects = Effects()
         if flight.state is State.CANCELLING:
             flight.control.cancel_flag[0] = 0
             flight.step(Step.REJOIN)
@@ -701,8 +746,8 @@ class Core:
         flight.step(Step.START)
         flight.port = None
         flight.flagged = False
-        flight.control.cancel_flag[0] = 0
         self._running.add(flight)
+        flight.started = now
         self._count.started += 1
         self._count.queue_wait += now - flight.opened
 
@@ -780,10 +825,26 @@ class Core:
             self._timer = effects.timer = seat.deadline
 
     def _log(self, effects: Effects, name: str, flight: Flight | None, **fields: object) -> None:
-        if self._events:
+        if self.events:
             if flight is not None:
                 fields.update(flight=flight.number, predicted=flight.predicted, reason=flight.reason)
             effects.events.append(Event(name, fields, flight))
+
+    def _log_start(self, effects: Effects, batch: Batch) -> None:
+        if self.events:
+            first = batch.flights[0]
+            self._log(
+                effects,
+                "batch_started",
+                None,
+                batch=batch.number,
+                size=len(batch.flights),
+                flights=[flight.number for flight in batch.flights],
+                predicted=batch.predicted,
+                placement=first.placement,
+                reason=first.reason,
+                queue_wait=max(batch.pulled - flight.opened for flight in batch.flights),
+            )
 
     # --- under the lock: placement -----------------------------------------------------------------------------------
 
@@ -795,19 +856,20 @@ class Core:
             state.enter(tick)
         return state
 
-    def _load(self, together: float, lag: float, now: float) -> Load:
+    def _load(self, port: _PortState | None, now: float) -> Load:
         backlog = self._queue.cost
         if not self._idle:
             backlog += sum(max(0.0, batch.predicted - (now - batch.pulled)) for batch in self._active)
         return Load(
-            together=together,
+            together=1.0 if port is None else max(port.arrivals, port.usual_flights),
+            requests=1.0 if port is None else max(port.requests, port.usual_requests),
             workers=self._workers,
             idle=len(self._idle),
             queued=len(self._queue),
             backlog=backlog,
             scaling=self._scaling.value(now),
             stretch=1 + (self._stretch - 1) * 0.5 ** ((now - self._stretch_at) / STRETCH_HALF_LIFE),
-            lag=lag,
+            lag=0.0 if port is None else port.lag,
             python=self._python > 0,
         )
 
@@ -816,7 +878,7 @@ class Core:
         flight.small = flight.work.native and cost <= self._policy.longest_inline
         if not flight.small:
             return False
-        placement, flight.reason = self._policy.place(cost, self._load(port.together, port.lag, now))
+        placement, flight.reason = self._policy.place(cost, self._load(port, now))
         if placement is not Placement.INLINE or self._python:
             return False
         if not port.affords(cost):
@@ -827,7 +889,7 @@ class Core:
     def _dispatch_small(self, port: _PortState, now: float, effects: Effects, ended: _Ended) -> Batch | None:
         """What may run on the loop's thread: there, within the budget, or on the workers."""
         queue = port.small
-        placement, reason = self._policy.release(len(queue), queue.cost, self._load(port.together, port.lag, now))
+        placement, reason = self._policy.release(len(queue), queue.cost, self._load(port, now))
         if placement is not Placement.INLINE or self._python:
             self._release(queue, RELEASED_AT_ONCE, reason)
             return None
@@ -841,6 +903,7 @@ class Core:
         batch = self._batch(flights, now, inline=True, reason=reason)
         port.spent += batch.predicted
         self._count.inline += len(flights)
+        self._log_start(effects, batch)
         return batch
 
     def _release(self, queue: FlightQueue, most: int, reason: str) -> None:
@@ -866,6 +929,8 @@ class Core:
         for flight in flights:
             self._start(flight, now)
             flight.batch = batch
+            flight.batch_number = batch.number
+            flight.placement = (Placement.INLINE if inline else Placement.OFFLOAD).value
             if reason:
                 flight.reason = reason
         return batch
@@ -891,7 +956,7 @@ class Core:
         batch = self._batch(flights, now, inline=False)
         work = flights[0].work
         if len(flights) == 1 and work.splittable and not len(self._queue) and self._workers > 1:
-            batch.split = self._policy.split(self._cost.predict_proof(work), self._load(1.0, 0.0, now))
+            batch.split = self._policy.split(self._cost.predict_proof(work), self._load(None, now))
         if not work.native:
             batch.python = True
             self._python += 1
@@ -903,18 +968,19 @@ class Core:
             self._count.split += 1
         else:
             self._count.offloaded += len(flights)
-        self._log(
-            effects, "batch_started", None, batch=batch.number, size=len(flights), predicted=batch.predicted,
-            placement="split" if batch.split else "offload", flights=[flight.number for flight in flights],
-        )  # fmt: skip
+        if batch.split:
+            flights[0].placement = Placement.SPLIT.value
+        self._log_start(effects, batch)
         return batch
 
     def _held_back(self, now: float, coming: int = 0) -> bool:
         """Whether another worker beside the active and the coming ones would only hinder."""
         beside = len(self._active) + coming
-        if beside == 0 or beside < self._policy.width(self._load(1.0, 0.0, now)):
+        if beside == 0 or beside < self._policy.width(self._load(None, now)):
             return False
-        return all(batch.predicted <= PATIENCE and not batch.python for batch in self._active)
+        first = self._queue.first()
+        longest = PATIENCE if first is None else max(PATIENCE, FAIRNESS * first.predicted)
+        return all(batch.predicted <= longest and not batch.python for batch in self._active)
 
     def _expired(self, flights: list[Flight], effects: Effects, ended: _Ended) -> None:
         """They came up in a queue, and were taken out, after the last deadline of their waiters."""
@@ -1005,8 +1071,9 @@ class Core:
         else:
             predicted = math.fsum(map(self._cost.predict_proof, works))
             self._scaling.observe(seconds / predicted, others, now)
-        # What it would have taken alone.
-        self._cost.observe(works, seconds / self._scaling.slowdown(min(others, self._workers - 1.0), now))
+        # What it would have taken alone. Of what ran beside others that is little known, and teaches little.
+        alone = seconds / self._scaling.slowdown(min(others, self._workers - 1.0), now)
+        self._cost.observe(works, alone, weight=1.0 if others < 0.1 else 0.1)
 
     def _learn_stretch(self, wall: float, c_time: float, now: float) -> None:
         seen = (wall + STRETCH_SLACK) / (c_time + STRETCH_SLACK)

@@ -55,6 +55,10 @@ LONGEST_STEP = 0.7
 """The largest error, in the logarithm, that one observation is believed to show: a factor of two."""
 SMALLEST_GAIN = 0.1
 """A class of shapes never stops following, as machines change."""
+TRUSTED = 3.0
+"""After so many observations of a class, slow is doubted more than quick."""
+DOUBT = 0.25
+"""How far: everything that disturbs a measurement makes it longer, never shorter."""
 FURTHEST = math.log(16)
 """Corrections end here: beyond, the measurement is about something else."""
 CLASSES_KEPT = 4096
@@ -148,6 +152,8 @@ class _Correction:
 
     def follow(self, error: float, share: float) -> None:
         gain = share * max(SMALLEST_GAIN, 1 / (self.seen + 1.5))
+        if error > 0 and self.seen >= TRUSTED:
+            gain *= DOUBT
         self.log = min(FURTHEST, max(-FURTHEST, self.log + gain * min(LONGEST_STEP, max(-LONGEST_STEP, error))))
         self.seen += share
 
@@ -207,11 +213,12 @@ class CostModel:
 
     # Learning
 
-    def observe(self, works: Sequence[Work], seconds: float) -> None:
+    def observe(self, works: Sequence[Work], seconds: float, weight: float = 1.0) -> None:
         """Learns from a C call that made all of `works` in this time on one undisturbed core.
 
         Args:
             seconds: Traces in Python not included. Not positive, or not finite: ignored.
+            weight: How far to believe it, up to 1.
         """
         if not works or not 0 < seconds < math.inf:
             return
@@ -229,8 +236,8 @@ class CostModel:
                 if len(self._corrections) >= CLASSES_KEPT:
                     self._corrections.pop(next(iter(self._corrections)))
                 correction = self._corrections[kind] = _Correction(self._speed.log)
-            correction.follow(error, share / predicted)
-        self._speed.follow(error, 0.5)
+            correction.follow(error, weight * share / predicted)
+        self._speed.follow(error, 0.5 * weight)
 
     def observe_trace(self, work: Work, seconds: float) -> None:
         """Learns from one run of a program's own trace()."""
@@ -369,14 +376,15 @@ class Scaling:
     error which the predictions make in both does not matter.
 
     Args:
-        prior: Believed until something was seen, and again when the last sight of it is long ago.
+        prior: Believed until something was seen, and again when the last sight of it is long ago. Somewhat too good:
+            who expects too little of threads never tries them, and never learns.
     """
 
     GAIN = 0.25
     HALF_LIFE = 5.0
     """Seconds after which half of what was learned is forgotten."""
 
-    def __init__(self, prior: float = 1.5) -> None:
+    def __init__(self, prior: float = 1.75) -> None:
         self._prior = prior
         self._alone = 0.0
         self._beside = math.log(2 / prior)
@@ -397,6 +405,8 @@ class Scaling:
         log = math.log(ratio)
         if others < 0.1:
             gain = max(self.GAIN, 1 / (self._seen_alone + 1))
+            if log > self._alone and self._seen_alone >= TRUSTED:
+                gain *= DOUBT  # no other worker ran, but the loop may have
             self._seen_alone += 1
             self._alone += gain * (log - self._alone)
         elif others > 0.75:

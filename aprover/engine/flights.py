@@ -147,14 +147,15 @@ class Seat:
 class Flight:
     """One proof under way and those who wait for it. Changed only by the core, under its lock.
 
-    Shells may read `number`, `request`, `work`, `control`, `predicted` (seconds), `opened` (the core's clock) and
-    `reason`; these but the last do not change.
+    Shells may read `number`, `request`, `work`, `control`, `predicted` (seconds) and `opened` (the core's clock), which
+    do not change, and `started`, `placement`, `batch_number` and `reason`, which do.
     """
 
     __slots__ = (
         "_deadlines",
         "_priorities",
         "batch",
+        "batch_number",
         "control",
         "deadline",
         "entry",
@@ -164,6 +165,7 @@ class Flight:
         "opened",
         "owner",
         "placed",
+        "placement",
         "port",
         "predicted",
         "priority",
@@ -171,6 +173,7 @@ class Flight:
         "request",
         "seats",
         "small",
+        "started",
         "state",
         "store",
         "work",
@@ -184,6 +187,12 @@ class Flight:
         self.control = Control()
         self.predicted = predicted
         self.opened = opened
+        self.started = opened
+        """When its latest start was, on the core's clock."""
+        self.placement = ""
+        """Where it runs or ran: `Placement`'s values; empty before its start."""
+        self.batch_number = 0
+        """Of the batch that it runs or ran in; 0 if in none."""
         self.reason = ""
         """Why it runs where it runs, by the policy."""
         self.state = State.QUEUED

@@ -150,7 +150,7 @@ class Hit:
     proof: Proof
     over_budget: bool
     """The tick's budget is spent: yield to the loop once before returning."""
-    effects: Effects
+    effects: Effects = NOTHING
 
 
 @attrs.frozen(eq=False)

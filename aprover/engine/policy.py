@@ -14,9 +14,23 @@ from typing import Protocol
 import attrs
 from attrs import validators
 
-__all__ = ["AdaptivePolicy", "AlwaysInline", "AlwaysOffload", "FixedPolicy", "Load", "Placement", "Policy"]
+__all__ = [
+    "LONGEST_BATCH",
+    "TICK_BUDGET",
+    "AdaptivePolicy",
+    "AlwaysInline",
+    "AlwaysOffload",
+    "FixedPolicy",
+    "Load",
+    "Placement",
+    "Policy",
+]
 
 FOREVER = float("inf")
+TICK_BUDGET = 500e-6
+"""Seconds of a loop's tick that hits and inline work may take together."""
+LONGEST_BATCH = 1e-3
+"""Seconds of predicted work that one batch may hold, if it holds more than one flight."""
 
 
 class Placement(enum.StrEnum):
@@ -33,6 +47,8 @@ class Load:
 
     together: float
     """Flights that come together in a tick of this loop: as many as came already, or as usually come."""
+    requests: float
+    """Requests that come together, those for the same proof counted each; at least `together`."""
     workers: int
     idle: int
     queued: int
@@ -101,8 +117,13 @@ class AdaptivePolicy:
     Attributes:
         wake: From handing work to an idle worker until it runs, and from its end until the loop hears of it.
         delivery: The loop's own time to wake one waiter.
-        overhead: What inline work costs besides the work.
-        longest_inline: A lone piece of work is inline up to here: beyond, the wake-up is under a tenth of it.
+        join: The loop's own time to let a request wait for a proof that is under way.
+        hit: The loop's own time for a request whose proof is there.
+        overhead: The loop's own time for a request that opens a flight, besides the work.
+        dispatch: The loop's own time for one pass of a port's dispatcher.
+        longest_inline: No work beyond this runs on a loop's thread, whatever would be gained.
+        preference: Work that is long for a loop goes to the workers even if the loop is sooner, but not by this factor.
+        short: What is not long for a loop.
         largest_stretch: No inline work while it takes so many times as long as its C code.
         largest_lag: While the loop comes later than this, only such work is inline as is shorter than a delivery.
         shortest_split: Proofs below are not split.
@@ -111,8 +132,13 @@ class AdaptivePolicy:
 
     wake: float = attrs.field(default=60e-6, validator=_seconds)
     delivery: float = attrs.field(default=6e-6, validator=_seconds)
+    join: float = attrs.field(default=3e-6, validator=_seconds)
+    hit: float = attrs.field(default=2e-6, validator=_seconds)
     overhead: float = attrs.field(default=4e-6, validator=_seconds)
-    longest_inline: float = attrs.field(default=700e-6, validator=_seconds)
+    dispatch: float = attrs.field(default=8e-6, validator=_seconds)
+    longest_inline: float = attrs.field(default=2e-3, validator=_seconds)
+    preference: float = attrs.field(default=0.92, validator=_seconds)
+    short: float = attrs.field(default=250e-6, validator=_seconds)
     largest_stretch: float = attrs.field(default=3.0, validator=validators.ge(1))
     largest_lag: float = attrs.field(default=5e-3, validator=_seconds)
     shortest_split: float = attrs.field(default=5e-3, validator=_seconds)
@@ -125,21 +151,21 @@ class AdaptivePolicy:
             return Placement.OFFLOAD, hindrance
         if cost <= self.delivery:
             return Placement.INLINE, "shorter than a delivery"
-        together = max(1.0, load.together)
-        inline = together * (cost * load.stretch + self.overhead)
-        if inline <= self._offload(together, together * cost, load):
-            return Placement.INLINE, "sooner than a worker"
-        return Placement.OFFLOAD, "many come together"
+        count = max(1.0, load.together)
+        requests = max(count, load.requests)
+        # Both ways, each flight costs its overhead. The others who want the same proof find it, or have to wait.
+        inline = count * cost * load.stretch + (requests - count) * self.hit
+        offload = self._offload(count, count * cost, requests, load) + (requests - count) * self.join
+        return self._sooner(cost, inline + count * self.overhead, offload + count * self.overhead)
 
     def release(self, count: int, cost: float, load: Load) -> Choice:
         """See `Policy.release`."""
         hindrance = self._hindrance(cost / count, load)
         if hindrance is not None:
             return Placement.OFFLOAD, hindrance
-        inline = cost * load.stretch + count * (self.overhead + self.delivery)
-        if inline <= self._offload(count, cost, load):
-            return Placement.INLINE, "sooner than a worker"
-        return Placement.OFFLOAD, "workers are sooner"
+        requests = count * max(1.0, load.requests / max(1.0, load.together))
+        inline = cost * load.stretch + requests * self.delivery + self.dispatch * (1 + cost / TICK_BUDGET)
+        return self._sooner(cost / count, inline, self._offload(count, cost, requests, load))
 
     def width(self, load: Load) -> int:
         """See `Policy.width`. One, where threads hinder each other more than they help."""
@@ -161,14 +187,30 @@ class AdaptivePolicy:
             return "the loop is late"
         return None
 
-    def _offload(self, count: float, cost: float, load: Load) -> float:
-        """Seconds until the last answer of so many pieces of work, of this cost altogether, if workers do them."""
-        workers = max(1, min(self.width(load), int(count)))
+    def _sooner(self, cost: float, inline: float, offload: float) -> Choice:
+        if inline <= offload * (1.0 if cost <= self.short else self.preference):
+            return Placement.INLINE, "the loop is sooner"
+        return Placement.OFFLOAD, "workers are sooner"
+
+    def _offload(self, count: float, cost: float, requests: float, load: Load) -> float:
+        """Seconds from the end of the tick until the last answer, if workers do this.
+
+        Args:
+            count: Pieces of work.
+            cost: Seconds of all of them.
+            requests: Answers to be delivered.
+        """
+        workers = max(1, min(self.width(load), round(count)))
         speed = 1 + (workers - 1) * (load.scaling - 1)
-        deliveries = count * self.delivery
-        # The loop's deliveries take a core as well, except where there is more than one for the workers.
-        both = (cost + deliveries) / max(1.0, load.scaling) if workers > 1 or load.scaling < 2 else 0.0
-        return self.wake + load.backlog / speed + max(cost / speed, both, deliveries) + self.delivery
+        deliveries = requests * self.delivery
+        # Workers and loop run side by side, each at its share, until one side is done. (More than two threads together
+        # are taken to do as much as two.)
+        side = min(deliveries, cost / workers)
+        together = load.scaling if workers == 1 else speed
+        work = side * (workers + 1) / together + (cost - workers * side) / speed + (deliveries - side)
+        # But no answer can be delivered before there is a first batch.
+        first = max(cost / count, min(cost / (2 * load.workers), LONGEST_BATCH)) * workers / speed
+        return self.dispatch + self.wake + load.backlog / speed + max(work, first + deliveries)
 
 
 @attrs.frozen(kw_only=True)
