@@ -85,7 +85,8 @@ typedef struct aprover_parameters {
 typedef enum aprover_generator {
     APROVER_GENERATOR_NONE = 0,
     APROVER_GENERATOR_FIBONACCI = 1,      /* 2 columns; arguments a, b */
-    APROVER_GENERATOR_POSEIDON2_CHAIN = 2 /* arguments: the 16 words of the seed */
+    APROVER_GENERATOR_POSEIDON2_CHAIN = 2, /* arguments: the 16 words of the seed */
+    APROVER_GENERATOR_SHA256 = 3           /* arguments: the 32-bit words of the padded message, 16 a block */
 } aprover_generator;
 
 /* Threads that work on one proof together (parallel.c). The caller gives the memory and the threads. */

@@ -23,6 +23,9 @@ aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, s
         if (columns != apr_poseidon2_columns || check_arguments(arguments, count, 16) != APROVER_OK)
             return APROVER_ERROR_ARGUMENT;
         return apr_trace_poseidon2_chain(trace, log_height, arguments, cancel);
+    case APROVER_GENERATOR_SHA256:
+        if (columns != apr_sha256_columns || arguments == NULL) return APROVER_ERROR_ARGUMENT;
+        return apr_trace_sha256(trace, log_height, arguments, count, cancel);
     default:
         return APROVER_ERROR_ARGUMENT;
     }

@@ -15,6 +15,11 @@ aprover_status apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, c
 /* `count` permutations of canonical values. */
 aprover_status apr_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel);
 
+/* arguments: the words of the padded message, 16 a block; any 32-bit values. Blocks beyond them are zeros. */
+extern const uint32_t apr_sha256_columns;
+aprover_status apr_trace_sha256(uint32_t *trace, uint32_t log_height, const uint32_t *arguments, size_t count,
+                                const int32_t *cancel);
+
 /* Whether a cancel flag, which may be NULL, is set. */
 static inline int apr_flag_is_set(const int32_t *flag) { return flag != NULL && __atomic_load_n(flag, __ATOMIC_RELAXED) != 0; }
 

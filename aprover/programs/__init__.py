@@ -6,5 +6,6 @@ from .fibonacci import Fibonacci
 from .merkle_membership import MerkleMembership
 from .poseidon2_chain import Poseidon2Chain
 from .range_proof import RangeProof
+from .sha256 import Sha256
 
-__all__ = ["Fibonacci", "MerkleMembership", "Poseidon2Chain", "RangeProof"]
+__all__ = ["Fibonacci", "MerkleMembership", "Poseidon2Chain", "RangeProof", "Sha256"]
