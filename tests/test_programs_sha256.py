@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aprover import reference
 from aprover._native import ffi, lib
-from aprover.air import Program, bytecode
+from aprover.air import AirBuilder, Program, bytecode
 from aprover.air.check import check, check_trace, fill_trace
 from aprover.air.expr import ADD, MUL, SUB
 from aprover.air.field import P
@@ -139,6 +139,29 @@ CHANGES = {
 def proof_of(message: bytes) -> Proof:
     program = Sha256(message)
     return Proof("stark", program.statement(), prove(program, stark_parameters(program.compiled(), 100, "time")))
+
+
+class _Loose(Program):
+    """Powers of two beside a column that is right but for its first row and its sign."""
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:  # noqa: ARG003
+        b.rows(8)
+        x, y = b.columns("column", 2)
+        b.boundary(x, 0, 1)
+        b.assert_equal(x.next, x + x, name="double")
+        b.assert_equal(y.next * y.next, x * x, name="loose")
+
+    def trace(self, out: NDArray[np.uint32]) -> None:
+        out[:, 0] = [1 << i for i in range(8)]
+        out[1:, 1] = out[:-1, 0]
+
+
+class TestUnnoticedCells:
+    def test_finds_what_is_not_constrained(self) -> None:
+        """Exactly the free cells, for each kind of change."""
+        assert unnoticed_cells(_Loose(), CHANGES["plus one"]) == [("column[1]", 0)]
+        assert unnoticed_cells(_Loose(), CHANGES["negated"]) == [("column[1]", row) for row in range(8)]
 
 
 class TestConstants:
