@@ -42,7 +42,7 @@ from .errors import (
     VerificationError,
 )
 from .explaining import explain
-from .programs import Fibonacci, MerkleMembership, Poseidon2Chain, RangeProof
+from .programs import Fibonacci, FibonacciU64, MerkleMembership, Poseidon2Chain, RangeProof, Sha256
 from .proof import Proof
 from .security import SecurityReport
 from .statement import Statement
@@ -64,6 +64,7 @@ __all__ = [
     "EngineStatistics",
     "Estimate",
     "Fibonacci",
+    "FibonacciU64",
     "FixedPolicy",
     "MerkleMembership",
     "Poseidon2Chain",
@@ -75,6 +76,7 @@ __all__ = [
     "RangeProof",
     "SecurityError",
     "SecurityReport",
+    "Sha256",
     "Statement",
     "VerificationCode",
     "VerificationError",
