@@ -41,7 +41,7 @@ from .messages import (
     Queued,
     Rejected,
 )
-from .outcomes import answer_of
+from .outcomes import answer_of, error_of
 from .policy import AdaptivePolicy, Policy
 from .ports import Port, Waiter, running_loop
 from .ports.asyncio import AsyncioPort
@@ -212,9 +212,11 @@ class Engine(BatchMethods):
     def join(self, timeout: float | None = None) -> bool:
         """Waits for the workers' threads, after `close`. False if some are still alive after `timeout` seconds."""
         until = None if timeout is None else time.monotonic() + timeout
-        for worker in self._threads if self._started else ():
-            worker.thread.join(None if until is None else max(0.0, until - time.monotonic()))
-        return not any(worker.thread.is_alive() for worker in self._threads)
+        ended = [
+            worker.join(None if until is None else max(0.0, until - time.monotonic()))
+            for worker in (self._threads if self._started else ())
+        ]
+        return all(ended)
 
     def end_ports(self) -> list[Port]:
         """After the end, takes this engine's system tasks and callbacks from all loops. Returns what is going."""
@@ -332,20 +334,25 @@ class Engine(BatchMethods):
             return
         for worker in effects.wake:
             cast(WorkerThread, worker).wake()
+        if effects.events:
+            # Before the answers, so that nobody's story goes on before what it tells of has been told.
+            if not self.events.on():
+                self._core.events = False
+            (self.events if job is None else job).perform(effects.events)
         for port, answers in effects.deliver.items():
             cast(Port, port).deliver(cast(Any, answers))
         for port in effects.dispatch:
             cast(Port, port).schedule()
         if effects.timer is not None:
             self._set_timer(effects.timer)
-        if effects.events:
-            (self.events if job is None else job).perform(effects.events)
         if effects.drained:
             self._drained = True
             self._stir_supervisor()
 
     def leave(self, waiter: Waiter) -> None:
         """The waiter does not wait any more."""
+        if waiter.job is not None:
+            waiter.job.done(cancelled=True)
         self.perform(self._core.leave(waiter))
 
     def expire(self) -> None:
@@ -393,16 +400,24 @@ class Engine(BatchMethods):
             EngineOverloaded: So many are pending, and the engine was told not to let callers wait.
             AproverError: The request cannot be carried out.
         """
-        port = waiter.port
+        port, explicit = waiter.port, deadline
         if isinstance(port, LoopPort):
             deadline = min(deadline, port.scope_deadline())
-        job = self.events.open(request.label)
-        answer: Decision | None = self._core.attempt(
-            request, waiter, priority=priority, deadline=deadline, cache=cache, tick=port.tick
-        )
-        if answer is None:
-            answer = self._submit(request, waiter, priority, deadline, cache)
-        outcome, _ = self._settled(answer, job)
+        job = self._open_story(request)
+        tell = None if job is None else self._tell(job, waiter, explicit)
+        try:
+            answer: Decision | None = self._core.attempt(
+                request, waiter, priority=priority, deadline=deadline, cache=cache, tick=port.tick
+            )
+            if answer is None:
+                answer = self._submit(request, waiter, priority, deadline, cache)
+            outcome, _ = self._settled(answer, job)
+        except BaseException as error:
+            if job is not None:
+                job.done(error, cancelled=not isinstance(error, Exception))
+            raise
+        if tell is not None and outcome is not None:
+            tell(outcome)
         return outcome
 
     def _submit(
@@ -430,23 +445,54 @@ class Engine(BatchMethods):
         """
         if isinstance(answer, Expired | Closed):
             return answer, None
-        self.perform(answer.effects, job)
         if isinstance(answer, Hit):
             if job is not None:
                 job.emit("hit", seconds=job.seconds)
             return Proved(answer.proof), None
+        self.perform(answer.effects, job)
         if isinstance(answer, Rejected):
             if job is not None:
                 job.emit("rejected")
             raise EngineOverloaded("as many proofs are pending as the engine takes")
         if isinstance(answer, Inline):
+            if job is not None:
+                job.follow(answer.flight)
             return self._make_inline(answer), None
         assert isinstance(answer, Joined | Queued | Parked)
-        if job is not None and isinstance(answer, Joined):
-            job.emit("joined", flight=answer.flight.number)
-        if job is not None and isinstance(answer, Parked):
-            job.emit("queued", flight=answer.flight.number, predicted=answer.flight.predicted, parked=True)
+        if job is not None:
+            flight = answer.flight
+            job.follow(flight)
+            if isinstance(answer, Joined):
+                job.emit("joined", flight=flight.number)
+            elif isinstance(answer, Parked):
+                job.emit("queued", flight=flight.number, predicted=flight.predicted, parked=True)
         return None, answer.flight
+
+    def _open_story(self, request: Request | VerifyRequest) -> Job | None:
+        """What is to be told of this request; None if nobody listens."""
+        job = self.events.open(request.label)
+        if job is not None:
+            self._core.events = True
+        return job
+
+    def _tell(self, job: Job, waiter: Waiter, deadline: float) -> Callable[[Outcome], object]:
+        """Has the story of a request of a batch end with its answer. For an answer at once, call what it returns."""
+
+        def tell(outcome: Outcome) -> None:
+            if self.is_implicitly_late(outcome, deadline):
+                job.done(cancelled=True)
+            else:
+                job.done(error_of(outcome))
+
+        resolve = waiter.resolve
+        assert resolve is not None
+
+        def told(outcome: Outcome) -> None:
+            tell(outcome)
+            resolve(outcome)
+
+        waiter.job, waiter.resolve = job, told
+        return tell
 
     def _make_inline(self, answer: Inline) -> Outcome:
         try:
@@ -478,19 +524,19 @@ class Engine(BatchMethods):
             check_options(priority, deadline, cache)
         port = self.port()
         await port.check_cancelled()
-        job = self.events.open(request.label)
+        job = self.events.open(request.program.id)
+        if job is not None:
+            self._core.events = True
+        elif cache:
+            proof = self._core.hit(request, port, port.tick)
+            if proof is not None:
+                return proof
         explicit = FOREVER if deadline is None else self.limit(deadline, port)
         waiter = Waiter(port)
         limit = min(explicit, port.scope_deadline())
         answer = self._core.attempt(
             request, waiter, priority=priority, deadline=limit, cache=cache, tick=port.tick
         )
-        if type(answer) is Hit and job is None:
-            if answer.effects:
-                self.perform(answer.effects)
-            if answer.over_budget:
-                await port.pause()
-            return answer.proof
         try:
             while True:
                 outcome = await self._outcome(
@@ -504,10 +550,10 @@ class Engine(BatchMethods):
                 waiter, answer, limit = Waiter(port), None, min(explicit, port.scope_deadline())
             proof = answer_of(outcome)
         except BaseException as error:
-            if job is not None and not isinstance(error, EngineOverloaded):
+            if job is not None:
                 job.done(error, cancelled=not isinstance(error, Exception))
             raise
-        if job is not None and type(answer) is not Hit:
+        if job is not None:
             job.done()
         return proof
 
@@ -562,12 +608,12 @@ class Engine(BatchMethods):
         """As `aprover.prove_sync`, on this engine."""
         request = Request(program, security, backend, prefer, check)
         check_options(priority, deadline, cache)
-        job = self.events.open(request.label)
+        job = self._open_story(request)
         try:
             with self.thread_port() as port:
                 proof = answer_of(self._outcome_sync(request, port, job, progress, priority, deadline, cache))
         except BaseException as error:
-            if job is not None and not isinstance(error, EngineOverloaded):
+            if job is not None:
                 job.done(error, cancelled=not isinstance(error, Exception))
             raise
         if job is not None:

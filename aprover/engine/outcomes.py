@@ -8,7 +8,7 @@ from ..errors import AproverError, DeadlineExceeded, EngineClosed, ProveError
 from ..proof import Proof
 from .messages import Closed, Expired, Failed, Outcome, Proved
 
-__all__ = ["answer_of", "own_error"]
+__all__ = ["answer_of", "error_of", "own_error"]
 
 
 def own_error(cause: BaseException) -> AproverError:
@@ -41,3 +41,12 @@ def answer_of(outcome: Outcome) -> Proof:
         raise DeadlineExceeded("the deadline passed before the proof was made")
     assert isinstance(outcome, Closed)
     raise EngineClosed("the engine was closed before the proof was made")
+
+
+def error_of(outcome: Outcome) -> AproverError | None:
+    """What `answer_of` raises; None if that is nothing."""
+    try:
+        answer_of(outcome)
+    except AproverError as error:
+        return error
+    return None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
-from typing import Any
+from typing import Any, cast
 
 from ..air import CompiledAir, Program
 from ..air.check import check as check_trace
@@ -65,27 +64,32 @@ class Key:
 
     __slots__ = ("_hash", "_parts")
 
-    def __init__(self, *parts: object) -> None:
-        self._parts = parts
-        self._hash = hash(parts)
+    def __init__(self, program: Program, *settings: object) -> None:
+        # Not the program itself, and not by its own methods, which a user may have overridden.
+        self._parts = (type(program), Program._key(program), settings)
+        self._hash = hash((Program.__hash__(program), settings))
 
     def __hash__(self) -> int:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Key) and self._hash == other._hash and self._parts == other._parts)
+        return type(other) is Key and self._parts == other._parts
 
     @property
     def size(self) -> int:
-        """Bytes that it takes, about."""
-        return _size_of(self._parts)
+        """Bytes that it takes, about. The settings' names are there anyway."""
+        return 200 + _size_of(self._parts[1])
 
 
 def _size_of(value: object) -> int:
-    if isinstance(value, tuple):
-        return sys.getsizeof(value) + sum(map(_size_of, value))
-    # A class, and the names of settings, are there anyway.
-    return sys.getsizeof(value) if isinstance(value, int | bytes | str) else 16
+    kind = type(value)
+    if kind is int:
+        return 28 + cast(int, value).bit_length() // 8
+    if kind is tuple:
+        items = cast("tuple[object, ...]", value)
+        return 56 + 8 * len(items) + sum([_size_of(item) for item in items])
+    # A class is there anyway.
+    return 50 + len(cast("bytes | str", value)) if kind is bytes or kind is str else 16
 
 
 @functools.lru_cache(maxsize=4096)
@@ -101,10 +105,11 @@ class Request:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    __slots__ = ("_key", "backend", "check", "prefer", "program", "security")
+    __slots__ = ("backend", "check", "key", "prefer", "program", "security")
 
     def __init__(self, program: Program, security: int, backend: BackendName, prefer: Prefer, check: bool) -> None:
-        check_program(program)
+        if not isinstance(program, Program):
+            check_program(program)
         # The usual settings need no further look, and a hit in the cache is to take a microsecond or two.
         usual = type(security) is int and security == 100 and backend == "stark" and prefer == "time"
         if not usual or check is not False:
@@ -114,18 +119,7 @@ class Request:
         self.backend: BackendName = backend
         self.prefer: Prefer = prefer
         self.check = check
-        self._key: Key | None = None
-
-    @property
-    def key(self) -> Key:
-        """What makes two requests the same."""
-        key = self._key
-        if key is None:
-            program = self.program
-            # Unbound, so that no override of a user's is run.
-            exact = Program._key(program)
-            key = self._key = Key(type(program), exact, self.security, self.backend, self.prefer, self.check)
-        return key
+        self.key = Key(program, security, backend, prefer, check)
 
     @property
     def key_bytes(self) -> int:

@@ -57,6 +57,11 @@ class WorkerThread:
         """Starts the thread."""
         self.thread.start()
 
+    def join(self, timeout: float | None = None) -> bool:
+        """Waits for the end of the thread. False if it is still alive after `timeout` seconds."""
+        self.thread.join(timeout)
+        return not self.thread.is_alive()
+
     def wake(self) -> None:
         """Has the worker pull again; once for each time that the core said that it is idle."""
         self._bed.release()

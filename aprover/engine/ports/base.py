@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from ..messages import Outcome
 
 if TYPE_CHECKING:
+    from ...telemetry import Job
     from ..engine import Engine
 
 __all__ = ["SLICE", "LoopPort", "Port", "Waiter", "running_loop"]
@@ -38,10 +39,12 @@ FOREVER = float("inf")
 class Waiter:
     """One caller who waits for one answer. Compared by identity."""
 
-    __slots__ = ("gone", "port", "resolve")
+    __slots__ = ("gone", "job", "port", "resolve")
 
     def __init__(self, port: Port, resolve: Callable[[Outcome], object] | None = None) -> None:
         self.port = port
+        self.job: Job | None = None
+        """The story that ends if it is cancelled, and which nobody else ends then."""
         self.gone = False
         """It was cancelled, or has its answer. Changed on the port's own thread only."""
         self.resolve = resolve
@@ -132,7 +135,7 @@ class LoopPort(Port):
 
     @abstractmethod
     async def until_scope_deadline(self) -> None:
-        """Waits for the cancellation that a passed scope's deadline brings."""
+        """Waits a moment for the cancellation that a passed scope's deadline brings."""
 
     @abstractmethod
     def now(self) -> float:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TrioPort"]
 
+MOMENT = 0.001
+"""Seconds by which the engine's clock and the run's may disagree."""
+
 
 class _Ticks:
     """Counts the passes of the loop for a port."""
@@ -129,8 +132,8 @@ class TrioPort(LoopPort):
         return self.engine.clock() + (deadline - trio.current_time())
 
     async def until_scope_deadline(self) -> None:
-        """See `LoopPort.until_scope_deadline`."""
-        await trio.sleep_until(trio.current_effective_deadline())
+        """See `LoopPort.until_scope_deadline`. No longer than a moment: the deadline may have been moved."""
+        await trio.sleep_until(min(trio.current_effective_deadline(), trio.current_time() + MOMENT))
 
     def now(self) -> float:
         """See `LoopPort.now`."""
