@@ -180,7 +180,7 @@ class TestFields:
     def test_every_end_has_its_event_and_level(self, log: Log) -> None:
         """Failures and refusals are warnings; of an error only the type is told, since its text may hold inputs."""
         events = Events()
-        opened(events).done(flight=1)
+        opened(events).done()
         opened(events).done(cancelled=True)
         opened(events).done(ValueError("the secret is 1234"))
         opened(events).emit("rejected")
@@ -194,6 +194,19 @@ class TestFields:
         assert ends[2]["error"] == "ValueError"
         assert "1234" not in repr(log)
         assert all(0 <= entry["seconds"] < 60 for entry in ends[:3])
+
+    def test_a_story_ends_once(self, log: Log) -> None:
+        """Whoever says first how."""
+        events = Events()
+        for end in ("hit", "rejected"):
+            job = opened(events)
+            job.emit(end)
+            job.done()
+        job = opened(events)
+        job.done(cancelled=True)
+        job.done(ValueError())
+        ends = [entry["event"] for entry in log if entry["event"] != "prove.submitted"]
+        assert ends == ["prove.hit", "prove.rejected", "prove.cancelled"]
 
     def test_a_filter_of_levels_filters(self) -> None:
         """Life at debug, trouble at warning."""

@@ -10,9 +10,9 @@ event                    level     further fields
 ``prove.joined``         debug     flight
 ``prove.inline``         debug     flight, predicted, reason: it runs on the caller's own thread, now
 ``prove.queued``         debug     flight, predicted, reason, parked: it waits for the end of the tick, or for admission
-``prove.completed``      debug     seconds, flight, predicted, placement, reason
+``prove.completed``      debug     seconds, flight, batch, predicted, placement, reason, queue_wait
 ``prove.cancelled``      debug     seconds, flight
-``prove.rejected``       warning   seconds
+``prove.rejected``       warning
 ``prove.failed``         warning   seconds, flight, error
 ======================== ========= ====================================================================================
 
@@ -60,6 +60,8 @@ structlog logger: to it, with what is bound to it. A function: it is called with
 
 WARNINGS = frozenset({"prove.rejected", "prove.failed"})
 
+REQUEST_ENDS = frozenset({"hit", "completed", "cancelled", "rejected", "failed"})
+
 _engines = itertools.count(1)
 _requests = itertools.count(1)
 _is_configured = structlog.is_configured
@@ -71,6 +73,23 @@ class _Event(Protocol):
     def name(self) -> str: ...
     @property
     def fields(self) -> Mapping[str, object]: ...
+
+
+class _Flight(Protocol):
+    @property
+    def number(self) -> int: ...
+    @property
+    def batch_number(self) -> int: ...
+    @property
+    def predicted(self) -> float: ...
+    @property
+    def placement(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def opened(self) -> float: ...
+    @property
+    def started(self) -> float: ...
 
 
 FLIGHT_ENDS = frozenset({"proved", "failed", "dropped"})
@@ -173,11 +192,13 @@ def _told(event: _Event) -> tuple[str, Mapping[str, object]]:
 class Job:
     """The story of one request. Any thread may go on with it, one at a time."""
 
-    __slots__ = ("_begun", "_bound", "_context", "_events", "_fields", "number")
+    __slots__ = ("_begun", "_bound", "_context", "_events", "_fields", "_flight", "_over", "number")
 
     def __init__(self, events: Events, program: str) -> None:
         self.number = next(_requests)
         self._events = events
+        self._flight: _Flight | None = None
+        self._over = False
         self._begun = _now()
         self._fields = {"engine": events.engine, "request": self.number, "program": program}
         self._context = contextvars.copy_context()
@@ -193,8 +214,13 @@ class Job:
         """Since it was submitted."""
         return _now() - self._begun
 
+    def follow(self, flight: _Flight) -> None:
+        """It waits for this flight, whose facts are in the end of its story."""
+        self._flight = flight
+
     def emit(self, name: str, **fields: object) -> None:
         """One event of its story, without ``prove.``."""
+        self._over = self._over or name in REQUEST_ENDS
         self._context.run(self._events._emit, self._bound, name, {**self._fields, **fields}, fields)
 
     def perform(self, events: Iterable[_Event]) -> None:
@@ -205,16 +231,33 @@ class Job:
             else:
                 self._events.perform((event,))
 
-    def done(self, error: BaseException | None = None, *, cancelled: bool = False, **fields: object) -> None:
-        """The end of its story: ``prove.completed``, ``prove.failed`` or ``prove.cancelled``.
+    def done(self, error: BaseException | None = None, *, cancelled: bool = False) -> None:
+        """The end of its story, if it has none yet: ``prove.completed``, ``prove.failed`` or ``prove.cancelled``.
 
         Args:
             error: What it raises to its caller, None for a proof. Only its type is told.
             cancelled: The caller was cancelled.
         """
+        if self._over:
+            return
+        flight = self._flight
+        fields: dict[str, object] = {"seconds": self.seconds}
+        if flight is not None:
+            fields["flight"] = flight.number
         if cancelled:
-            self.emit("cancelled", seconds=self.seconds, **fields)
-        elif error is None:
-            self.emit("completed", seconds=self.seconds, **fields)
+            self.emit("cancelled", **fields)
+        elif error is not None:
+            self.emit("failed", **fields, error=type(error).__name__)
+        elif flight is None:
+            self.emit("completed", **fields)
         else:
-            self.emit("failed", seconds=self.seconds, error=type(error).__name__, **fields)
+            self.emit(
+                "completed",
+                **fields,
+                batch=flight.batch_number or None,
+                predicted=flight.predicted,
+                placement=flight.placement,
+                reason=flight.reason,
+                # Of the flight: who joins a running one has not waited for its start.
+                queue_wait=max(0.0, flight.started - flight.opened),
+            )
