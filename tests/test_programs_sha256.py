@@ -16,28 +16,31 @@ from numpy.typing import NDArray
 
 from aprover import reference
 from aprover._native import ffi, lib
-from aprover.air import AirBuilder, Program, bytecode
+from aprover.air import AirBuilder, Expr, Program
 from aprover.air.check import check, check_trace, fill_trace
-from aprover.air.expr import ADD, MUL, SUB
 from aprover.air.field import P
 from aprover.air.program import describe, program_from_statement
 from aprover.backends.stark import stark_parameters
 from aprover.errors import ConstraintError, ProgramError, ProveError, VerificationCode, VerificationError
+from aprover.programs import sha256
 from aprover.programs.sha256 import (
     COLUMNS,
     CONSTANTS,
     GENERATOR,
     INITIAL,
     MAX_LENGTH,
+    Rows,
     Sha256,
     block_count,
     digest,
     first_row,
     padding,
+    write_columns,
 )
 from aprover.proof import Proof
 from aprover.prover import prove
 from aprover.statement import Statement
+from aprover.testing import find_underconstrained
 from aprover.verifier import verify
 
 from .test_programs_fibonacci import c_trace
@@ -59,109 +62,16 @@ def message_of(length: int) -> bytes:
     return random.Random(length).randbytes(length)
 
 
-def unnoticed_cells(program: Program, change: Any) -> list[tuple[str, int]]:
-    """Cells (column name, row) whose change alone breaks no constraint and no boundary.
-
-    A constraint reads each cell of a row through at most one (column, offset). So for each read, all rows are evaluated
-    with that read changed and the others not, and what breaks at row r is the fault of the cell in row r + offset.
-
-    Args:
-        program: Of few rows: all reads times all rows are evaluated at once.
-        change: From an array of values to other ones, both below P.
-    """
-    air = program.compiled()
-    code = bytecode.decode(air.data)
-    trace = fill_trace(program).astype(np.uint64)
-    height, reads = len(trace), len(code.reads)
-    rows = np.arange(height)
-    values = [*air.publics(program.statement()), *code.constants]
-    registers: list[NDArray[np.uint64] | None] = [None] * code.registers
-    reach = [0] * code.registers
-
-    def changed(cells: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        result = np.asarray(change(cells), dtype=np.uint64)
-        assert (result != cells).all()
-        assert result.max() < P
-        return result
-
-    def value(slot: int) -> NDArray[np.uint64]:
-        """Shape (reads, height), or one that broadcasts to it."""
-        index = slot - code.registers
-        if index < 0:
-            register = registers[slot]
-            assert register is not None
-            return register
-        if index < reads:
-            column, offset = code.reads[index]
-            cells = np.roll(trace[:, column], -offset)
-            table = np.tile(cells, (reads, 1))
-            table[index] = changed(cells)
-            return table
-        index -= reads
-        if index < len(code.periodics):
-            cycle = np.array(code.periodics[index], dtype=np.uint64)
-            return cycle[rows % len(cycle)][None, :]
-        return np.full((1, 1), values[index - len(code.periodics)], dtype=np.uint64)
-
-    def reach_of(slot: int) -> int:
-        index = slot - code.registers
-        return reach[slot] if index < 0 else code.reads[index][1] if index < reads else 0
-
-    noticed = np.zeros((height, air.columns), dtype=np.bool_)
-    for op, dst, a, b in code.instructions:
-        if op == bytecode.ASSERT:
-            broken = np.broadcast_to(value(a) != 0, (reads, height)).copy()
-            broken[:, height - reach_of(a) :] = False
-            for (column, offset), at in zip(code.reads, broken, strict=True):
-                noticed[:, column] |= np.roll(at, offset)
-            continue
-        x, y = value(a), value(b)
-        registers[dst] = {ADD: lambda x, y: x + y, SUB: lambda x, y: x + np.uint64(P) - y, MUL: lambda x, y: x * y}[op](
-            x, y
-        ) % np.uint64(P)
-        reach[dst] = max(reach_of(a), reach_of(b))
-    for column, row, _ in code.boundaries:
-        noticed[row, column] = True
-    return [(air.column_names[column], int(row)) for row, column in np.argwhere(~noticed)]
-
-
-CHANGES = {
-    "plus one": lambda cells: (cells + np.uint64(1)) % np.uint64(P),
-    # Of a sign this is the other sign.
-    "negated": lambda cells: np.where(cells == 0, np.uint64(5), (np.uint64(P) - cells) % np.uint64(P)),
-    # Of a limb this is the same limb with another carry.
-    "plus 2^16": lambda cells: (cells + np.uint64(2**16)) % np.uint64(P),
-    "flipped": lambda cells: np.where(cells == 0, np.uint64(1), cells - np.uint64(1)),
-}
-
-
 @cache
 def proof_of(message: bytes) -> Proof:
     program = Sha256(message)
     return Proof("stark", program.statement(), prove(program, stark_parameters(program.compiled(), 100, "time")))
 
 
-class _Loose(Program):
-    """Powers of two beside a column that is right but for its first row and its sign."""
-
-    @classmethod
-    def air(cls, b: AirBuilder, params: Any) -> None:  # noqa: ARG003
-        b.rows(8)
-        x, y = b.columns("column", 2)
-        b.boundary(x, 0, 1)
-        b.assert_equal(x.next, x + x, name="double")
-        b.assert_equal(y.next * y.next, x * x, name="loose")
-
-    def trace(self, out: NDArray[np.uint32]) -> None:
-        out[:, 0] = [1 << i for i in range(8)]
-        out[1:, 1] = out[:-1, 0]
-
-
-class TestUnnoticedCells:
-    def test_finds_what_is_not_constrained(self) -> None:
-        """Exactly the free cells, for each kind of change."""
-        assert unnoticed_cells(_Loose(), CHANGES["plus one"]) == [("column[1]", 0)]
-        assert unnoticed_cells(_Loose(), CHANGES["negated"]) == [("column[1]", row) for row in range(8)]
+class _WithoutRanges(AirBuilder):
+    def assert_zero(self, expr: Expr, *, name: str | None = None) -> None:
+        if not str(name).endswith(("is a bit", "is small")):
+            super().assert_zero(expr, name=name)
 
 
 class TestConstants:
@@ -221,15 +131,82 @@ class TestStatement:
 
 
 class TestConstraints:
-    @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-    @pytest.mark.parametrize("length", [3, 5])
-    def test_every_cell_is_constrained(self, change: Any, length: int) -> None:
-        """A change of any one cell of a trace of one block breaks a constraint."""
-        assert unnoticed_cells(Sha256(message_of(length)), change) == []
+    @pytest.mark.parametrize("length", [0, 3, 5, 100])
+    def test_every_cell_is_constrained(self, length: int) -> None:
+        """A change of any one cell breaks a constraint, also where there is room for blocks beyond the message."""
+        assert find_underconstrained(Sha256(message_of(length)), values=(2**16, P - 2**16)) == ()
 
-    def test_blocks_beyond_the_message_are_constrained(self) -> None:
-        """So does a change of any one cell of a trace that has room for one block more than the message."""
-        assert unnoticed_cells(Sha256(message_of(100)), CHANGES["negated"]) == []
+    @pytest.mark.parametrize("name", Rows._fields)
+    def test_every_word_is_determined(self, name: str) -> None:
+        """One wrong bit of a word, in any row, with all columns that follow from it, as a cheating prover would do."""
+        program = Sha256(message_of(100))
+        air, builder = program.compiled(), describe(program)
+        publics = air.publics(program.statement())
+        generator = random.Random(name)
+        trace = np.zeros((air.columns, air.height), dtype=np.uint32).T
+        for row in [*range(5), *generator.sample(range(5, air.height), 30)]:
+            rows = Rows.of(air.height, words(program.message + padding(100)))
+            getattr(rows, name)[row] ^= 1 << generator.randrange(32)
+            write_columns(trace, rows)
+            with pytest.raises((ConstraintError, ProgramError)):
+                check_trace(builder, air, trace % np.uint32(P), publics)
+
+    @pytest.mark.parametrize("name", ["w", "e", "a"])
+    def test_ranges_of_carries(self, name: str) -> None:
+        """The last word of a block could be any other one if carries were not small: nothing else would notice."""
+        program = Sha256(b"abc")
+        publics = program.compiled().publics(program.statement())
+        rows, row = Rows.of(128, words(program.message + padding(3))), 67
+        getattr(rows, name)[row] ^= 1
+        delta = 1 if getattr(rows, name)[row] & 1 else -1
+        trace = np.zeros((COLUMNS, 128), dtype=np.uint32).T
+        write_columns(trace, rows)
+        honest = fill_trace(program)
+        trace[:, 116:] = honest[:, 116:]
+
+        def absorb(carries: int, at: int, change: int) -> None:
+            """Makes up for a lower limb that is larger by `change` than its sum says."""
+            for column, divisor in ((carries, 2**16), (carries + 2, 2**32)):
+                trace[at, column] = (int(trace[at, column]) - change * pow(divisor, -1, P)) % P
+
+        w_carry, e_carry, a_carry = 116, 120, 124
+        if name == "w":
+            absorb(w_carry, row - 15, delta)
+            absorb(e_carry, row - 4, -delta)
+        elif name == "e":
+            absorb(e_carry, row - 4, delta)
+            absorb(a_carry, row - 4, -delta)
+            absorb(e_carry, row, -delta)
+        else:
+            absorb(a_carry, row - 4, delta)
+            absorb(a_carry, row, -delta)
+        with pytest.raises(ConstraintError, match="is a bit"):
+            check_trace(describe(program), program.compiled(), trace, publics)
+        loose = _WithoutRanges()
+        Sha256.air(loose, program)
+        check_trace(loose, loose.compile(), trace, publics)
+
+    @pytest.mark.parametrize("name", ["ha", "he"])
+    def test_the_digest_is_the_state(self, name: str) -> None:
+        """What is read as the digest cannot be another word that goes round by itself."""
+        program = Sha256(b"abc")
+        rows = Rows.of(128, words(program.message + padding(3)))
+        getattr(rows, name)[68::4] ^= 1
+        trace = np.zeros((COLUMNS, 128), dtype=np.uint32).T
+        write_columns(trace, rows)
+        with pytest.raises(ConstraintError, match="is the state"):
+            check_trace(describe(program), program.compiled(), trace, _digest_in(trace, 1))
+
+    def test_the_state_begins_as_the_standard_says(self) -> None:
+        """An honest computation from another initial state gives no proof."""
+        program = Sha256(b"abc")
+        trace = fill_trace(program)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sha256, "INITIAL", (*INITIAL[:7], 0))
+            trace[:] = 0
+            program.trace(trace)
+        with pytest.raises(ConstraintError, match=r"H7\.low at first"):
+            check_trace(describe(program), program.compiled(), trace, _digest_in(trace, 1))
 
     @pytest.mark.parametrize("row", [4079, 4080, 4083, 4084, 4091, 4095, 4096, 4097, 4099, 4100, 8190, 8191])
     def test_rows_at_the_end_of_a_period(self, row: int) -> None:
