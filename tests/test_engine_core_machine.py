@@ -548,4 +548,4 @@ class CoreMachine(RuleBasedStateMachine):
 
 
 TestCoreMachine = CoreMachine.TestCase
-TestCoreMachine.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestCoreMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

@@ -412,7 +412,7 @@ class Core:
                     self._waiters -= 1
             if proved:
                 self._learn_stretch(wall, c_time, now)
-                self._cost.observe([flight.work], c_time)
+                self._observe([flight.work], c_time, float(len(self._active)), now)
             if isinstance(result, ProvingCancelled) or not (proved or isinstance(result, Exception)):
                 self._stopped(flight, effects)
             else:
@@ -857,16 +857,15 @@ class Core:
         return state
 
     def _load(self, port: _PortState | None, now: float) -> Load:
-        backlog = self._queue.cost
-        if not self._idle:
-            backlog += sum(max(0.0, batch.predicted - (now - batch.pulled)) for batch in self._active)
         return Load(
             together=1.0 if port is None else max(port.arrivals, port.usual_flights),
             requests=1.0 if port is None else max(port.requests, port.usual_requests),
             workers=self._workers,
             idle=len(self._idle),
+            busy=len(self._active),
             queued=len(self._queue),
-            backlog=backlog,
+            queue_cost=self._queue.cost,
+            running_cost=sum(max(0.0, batch.predicted - (now - batch.pulled)) for batch in self._active),
             scaling=self._scaling.value(now),
             stretch=1 + (self._stretch - 1) * 0.5 ** ((now - self._stretch_at) / STRETCH_HALF_LIFE),
             lag=0.0 if port is None else port.lag,
@@ -1071,9 +1070,13 @@ class Core:
         else:
             predicted = math.fsum(map(self._cost.predict_proof, works))
             self._scaling.observe(seconds / predicted, others, now)
-        # What it would have taken alone. Of what ran beside others that is little known, and teaches little.
-        alone = seconds / self._scaling.slowdown(min(others, self._workers - 1.0), now)
-        self._cost.observe(works, alone, weight=1.0 if others < 0.1 else 0.1)
+        self._observe(works, seconds, others, now)
+
+    def _observe(self, works: Sequence[Work], seconds: float, others: float, now: float) -> None:
+        """Teaches the cost model what it would have taken alone."""
+        beside = min(others, max(1.0, self._workers - 1.0))
+        slowdown = max(1.01, self._scaling.slowdown(beside, now)) if others > 0.1 else 1.0
+        self._cost.observe(works, seconds, slowdown=slowdown)
 
     def _learn_stretch(self, wall: float, c_time: float, now: float) -> None:
         seen = (wall + STRETCH_SLACK) / (c_time + STRETCH_SLACK)

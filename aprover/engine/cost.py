@@ -58,7 +58,7 @@ SMALLEST_GAIN = 0.1
 TRUSTED = 3.0
 """After so many observations of a class, slow is doubted more than quick."""
 DOUBT = 0.25
-"""How far: everything that disturbs a measurement makes it longer, never shorter."""
+"""By what factor."""
 FURTHEST = math.log(16)
 """Corrections end here: beyond, the measurement is about something else."""
 CLASSES_KEPT = 4096
@@ -153,7 +153,7 @@ class _Correction:
     def follow(self, error: float, share: float) -> None:
         gain = share * max(SMALLEST_GAIN, 1 / (self.seen + 1.5))
         if error > 0 and self.seen >= TRUSTED:
-            gain *= DOUBT
+            gain *= DOUBT  # everything that disturbs a measurement makes it longer, never shorter
         self.log = min(FURTHEST, max(-FURTHEST, self.log + gain * min(LONGEST_STEP, max(-LONGEST_STEP, error))))
         self.seen += share
 
@@ -166,13 +166,15 @@ class CostModel:
 
     Args:
         weights: Seconds for one of each of `FEATURES`, all positive.
+        measured: They were measured on this machine, so what is slower than they say was probably disturbed.
 
     Raises:
         ValueError: The weights are not that.
     """
 
-    def __init__(self, weights: Sequence[float] = PRIOR_WEIGHTS) -> None:
+    def __init__(self, weights: Sequence[float] = PRIOR_WEIGHTS, *, measured: bool = False) -> None:
         self._weights = _checked(weights)
+        self._measured = measured
         self._base: dict[Work, tuple[float, _Class]] = {}
         self._corrections: dict[_Class, _Correction] = {}
         self._traces: dict[str, _Correction] = {}
@@ -213,12 +215,14 @@ class CostModel:
 
     # Learning
 
-    def observe(self, works: Sequence[Work], seconds: float, weight: float = 1.0) -> None:
-        """Learns from a C call that made all of `works` in this time on one undisturbed core.
+    def observe(self, works: Sequence[Work], seconds: float, *, slowdown: float = 1.0) -> None:
+        """Learns from a C call that made all of `works` in this time on one core.
 
         Args:
             seconds: Traces in Python not included. Not positive, or not finite: ignored.
-            weight: How far to believe it, up to 1.
+            slowdown: More than 1 if other batches ran beside it: by what factor they are believed to have made it
+                longer. Where much is known already, such a time teaches only that the work is shorter than was
+                thought, if it is short as it stands.
         """
         if not works or not 0 < seconds < math.inf:
             return
@@ -235,9 +239,16 @@ class CostModel:
             if correction is None:
                 if len(self._corrections) >= CLASSES_KEPT:
                     self._corrections.pop(next(iter(self._corrections)))
-                correction = self._corrections[kind] = _Correction(self._speed.log)
-            correction.follow(error, weight * share / predicted)
-        self._speed.follow(error, 0.5 * weight)
+                seen = TRUSTED if self._measured else self._speed.seen / 4
+                correction = self._corrections[kind] = _Correction(self._speed.log, seen)
+            if slowdown <= 1:
+                correction.follow(error, share / predicted)
+            elif correction.seen < TRUSTED:
+                correction.follow(error - math.log(slowdown), 0.5 * share / predicted)
+            elif error < 0:
+                correction.follow(error, share / predicted)
+        if slowdown <= 1:
+            self._speed.follow(error, 0.5)
 
     def observe_trace(self, work: Work, seconds: float) -> None:
         """Learns from one run of a program's own trace()."""
@@ -268,6 +279,7 @@ class CostModel:
         counts = np.array([work.features for work, _ in points])
         target = np.log([seconds for _, seconds in points])
         self._weights = _checked(_fit(counts, target, np.log(self._weights)).tolist())
+        self._measured = True
         self._base.clear()
         self._corrections.clear()
         self._speed = _Correction(0.0)
@@ -282,6 +294,7 @@ class CostModel:
                 "format": _FORMAT,
                 "features": FEATURES,
                 "weights": self._weights,
+                "measured": self._measured,
                 "speed": [self._speed.log, self._speed.seen],
                 "corrections": [[*kind, c.log, c.seen] for kind, c in self._corrections.items()],
                 "traces": [[name, c.log, c.seen] for name, c in self._traces.items()],
@@ -299,7 +312,7 @@ class CostModel:
             data = json.loads(text)
             if data["format"] != _FORMAT or tuple(data["features"]) != FEATURES:
                 raise ValueError("another version's cost model")
-            model = cls(data["weights"])
+            model = cls(data["weights"], measured=bool(data["measured"]))
             model._speed = _loaded(*data["speed"])
             for rows, trace, size, log, seen in data["corrections"][:CLASSES_KEPT]:
                 if not (type(rows) is int and type(size) is int and isinstance(trace, str | None)):
@@ -372,8 +385,8 @@ def _fit(counts: _Array, target: _Array, prior: _Array) -> _Array:
 class Scaling:
     """Learns how many times as much several threads get done together as one alone. Not thread-safe.
 
-    Compares batches that ran beside others with batches that ran alone, both relative to what was predicted, so that an
-    error which the predictions make in both does not matter.
+    Looks at how much longer than predicted those batches take that run beside others. Predictions follow batches that
+    ran alone, so the two do not chase each other.
 
     Args:
         prior: Believed until something was seen, and again when the last sight of it is long ago. Somewhat too good:
@@ -381,14 +394,14 @@ class Scaling:
     """
 
     GAIN = 0.25
+    DOUBTFUL_GAIN = 0.16
+    """For what looks worse than was believed: an event loop may have been busy beside them, which is not seen here."""
     HALF_LIFE = 5.0
     """Seconds after which half of what was learned is forgotten."""
 
     def __init__(self, prior: float = 1.75) -> None:
         self._prior = prior
-        self._alone = 0.0
         self._beside = math.log(2 / prior)
-        self._seen_alone = 0
         self._seen = -math.inf
 
     def observe(self, ratio: float, others: float, now: float) -> None:
@@ -400,29 +413,21 @@ class Scaling:
                 left out.
             now: The time, in seconds.
         """
-        if not 0 < ratio < math.inf:
+        if others <= 0.75 or not 0 < ratio < math.inf:
             return
-        log = math.log(ratio)
-        if others < 0.1:
-            gain = max(self.GAIN, 1 / (self._seen_alone + 1))
-            if log > self._alone and self._seen_alone >= TRUSTED:
-                gain *= DOUBT  # no other worker ran, but the loop may have
-            self._seen_alone += 1
-            self._alone += gain * (log - self._alone)
-        elif others > 0.75:
-            # For n threads of efficiency e, the slowdown is n / (1 + (n-1) e); brought to that of two.
-            slowdown = math.exp(log - self._alone)
-            efficiency = ((1 + others) / slowdown - 1) / others
-            two = math.log(2 / min(2.0, max(0.5, 1 + efficiency)))
-            gain = self.GAIN if now - self._seen < self.HALF_LIFE else 0.5
-            self._beside += gain * (two - self._beside)
-            self._seen = now
+        # For n threads of efficiency e, the slowdown is n / (1 + (n-1) e); brought to that of two.
+        efficiency = ((1 + others) / ratio - 1) / others
+        two = math.log(2 / min(2.0, max(0.5, 1 + efficiency)))
+        gain = self.GAIN if two < self._beside else self.DOUBTFUL_GAIN
+        if now - self._seen >= self.HALF_LIFE:
+            gain = 0.5
+        self._beside += gain * (two - self._beside)
+        self._seen = now
 
     def value(self, now: float) -> float:
         """What two threads get done together, relative to one: 0.5 to 2."""
         trust = 0.5 ** (max(0.0, now - self._seen) / self.HALF_LIFE) if self._seen > -math.inf else 0.0
-        learned = 2 / math.exp(self._beside)
-        return self._prior + trust * (min(2.0, max(0.5, learned)) - self._prior)
+        return self._prior + trust * (2 / math.exp(self._beside) - self._prior)
 
     def slowdown(self, others: float, now: float) -> float:
         """By what factor a batch is slower for so many others beside it."""

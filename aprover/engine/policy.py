@@ -51,10 +51,14 @@ class Load:
     """Requests that come together, those for the same proof counted each; at least `together`."""
     workers: int
     idle: int
+    busy: int
+    """Workers that make a batch now."""
     queued: int
     """Flights that wait for a worker."""
-    backlog: float
-    """Predicted time of what stands before a new flight on one worker: queued, or, if no worker is idle, running."""
+    queue_cost: float
+    """Predicted time of those."""
+    running_cost: float
+    """Predicted time that is left of what the workers are making."""
     scaling: float
     """What two threads get done together, relative to one."""
     stretch: float
@@ -154,7 +158,7 @@ class AdaptivePolicy:
         count = max(1.0, load.together)
         requests = max(count, load.requests)
         # Both ways, each flight costs its overhead. The others who want the same proof find it, or have to wait.
-        inline = count * cost * load.stretch + (requests - count) * self.hit
+        inline = self._inline(count * cost, load) + (requests - count) * self.hit
         offload = self._offload(count, count * cost, requests, load) + (requests - count) * self.join
         return self._sooner(cost, inline + count * self.overhead, offload + count * self.overhead)
 
@@ -164,7 +168,7 @@ class AdaptivePolicy:
         if hindrance is not None:
             return Placement.OFFLOAD, hindrance
         requests = count * max(1.0, load.requests / max(1.0, load.together))
-        inline = cost * load.stretch + requests * self.delivery + self.dispatch * (1 + cost / TICK_BUDGET)
+        inline = self._inline(cost, load) + requests * self.delivery + self.dispatch * (1 + cost / TICK_BUDGET)
         return self._sooner(cost / count, inline, self._offload(count, cost, requests, load))
 
     def width(self, load: Load) -> int:
@@ -186,6 +190,14 @@ class AdaptivePolicy:
         if load.lag > self.largest_lag and cost > self.delivery:
             return "the loop is late"
         return None
+
+    def _inline(self, cost: float, load: Load) -> float:
+        """Seconds until so much work is done on the loop, and what the workers have before them as well."""
+        cost *= load.stretch
+        if not load.busy:
+            return cost
+        # Beside workers it has half of what two threads get done, and takes the other half from them.
+        return max(2 * cost, cost + load.queue_cost + load.running_cost) / load.scaling
 
     def _sooner(self, cost: float, inline: float, offload: float) -> Choice:
         if inline <= offload * (1.0 if cost <= self.short else self.preference):
@@ -210,7 +222,8 @@ class AdaptivePolicy:
         work = side * (workers + 1) / together + (cost - workers * side) / speed + (deliveries - side)
         # But no answer can be delivered before there is a first batch.
         first = max(cost / count, min(cost / (2 * load.workers), LONGEST_BATCH)) * workers / speed
-        return self.dispatch + self.wake + load.backlog / speed + max(work, first + deliveries)
+        before = load.queue_cost + (load.running_cost if load.busy >= workers else 0.0)
+        return self.dispatch + self.wake + before / speed + max(work, first + deliveries)
 
 
 @attrs.frozen(kw_only=True)

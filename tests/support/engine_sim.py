@@ -50,7 +50,7 @@ class Sim:
         self.scaling = scaling
         self.seconds = seconds
         self.work = work(seconds, splittable=False)
-        self.core = Core(workers=workers, policy=policy, cost=CostModel(), clock=lambda: self.now)
+        self.core = Core(workers=workers, policy=policy, cost=CostModel(measured=True), clock=lambda: self.now)
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.serial = itertools.count()
         self.active: dict[Hashable, tuple[float, Callable[[], None]]] = {}
