@@ -19,6 +19,7 @@ from ..backends import Control, Prefer, backend_named
 from ..errors import EngineClosed, EngineOverloaded
 from ..proof import BackendName, Proof
 from ..telemetry import Events, Job, Trace
+from . import calibration
 from .batches import BatchMethods
 from .core import Core
 from .cost import CostModel
@@ -127,6 +128,7 @@ class Engine(BatchMethods):
         max_pending: int = 10_000,
         on_overload: Literal["wait", "raise"] = "wait",
         trace: Trace = None,
+        calibrate: bool = False,
         clock: Callable[[], float] = time.monotonic,
         worker_class: type[WorkerThread] = WorkerThread,
     ) -> None:
@@ -156,6 +158,9 @@ class Engine(BatchMethods):
             worker_class(self._core, self.perform, self._worker_ended, lanes=self.workers, number=i + 1)
             for i in range(self.workers)
         ]
+        if calibrate:
+            # One of them; the others go to work at once, with the shipped model.
+            self._threads[-1].first = self._calibrate
         self._alive = 0
         self._started = False
         self._closing = False
@@ -168,6 +173,9 @@ class Engine(BatchMethods):
         return f"<aprover engine, {self.workers} workers, {'closed' if self._closing else 'open'}>"
 
     # Life
+
+    def _calibrate(self) -> None:
+        calibration.calibrate(self._core.replace_cost, lambda: not self.is_closed)
 
     def supervised_by(
         self,
@@ -496,14 +504,14 @@ class Engine(BatchMethods):
 
     def _make_inline(self, answer: Inline) -> Outcome:
         try:
-            made = make_inline(answer.flight)
+            result, wall, busy = make_inline(answer.flight)
         except BaseException as error:
             self.perform(self._core.inline_done(answer.flight, error, wall=0.0, c_time=0.0))
             raise
-        self.perform(self._core.inline_done(answer.flight, made.result, wall=made.wall, c_time=made.busy))
-        if isinstance(made.result, BaseException):
-            return Failed(made.result)
-        return Proved(made.result)
+        self.perform(self._core.inline_done(answer.flight, result, wall=wall, c_time=busy))
+        if isinstance(result, BaseException):
+            return Failed(result)
+        return Proved(result)
 
     async def prove(
         self,

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import attrs
-
 from ..backends import PreparedProof, ProvingCancelled, Team, prove_prepared
 from ..errors import AproverError
 from ..proof import Proof
@@ -16,22 +14,13 @@ from .flights import Flight
 from .messages import Batch, Effects
 from .request import Request, VerifyRequest
 
-__all__ = ["Made", "make_batch", "make_inline"]
+__all__ = ["make_batch", "make_inline"]
 
 Perform = Callable[[Effects], object]
 Result = Proof | BaseException
 
 LANES = 16
 """The most threads that may make one proof together."""
-
-
-@attrs.frozen(eq=False)
-class Made:
-    """The result of work on a loop's own thread, the seconds it took, and those of them that the thread was at work."""
-
-    result: Result
-    wall: float
-    busy: float
 
 
 def _as_failure(flight: Flight, error: BaseException) -> BaseException:
@@ -42,8 +31,11 @@ def _as_failure(flight: Flight, error: BaseException) -> BaseException:
     return request.failure(error)
 
 
-def make_inline(flight: Flight) -> Made:
+def make_inline(flight: Flight) -> tuple[Result, float, float]:
     """Makes one proof on this thread.
+
+    Returns:
+        The result, the seconds that it took, and those of them that the thread was at work.
 
     Raises:
         BaseException: One that is no Exception, such as KeyboardInterrupt.
@@ -60,7 +52,7 @@ def make_inline(flight: Flight) -> Made:
         result = error
     if isinstance(result, Exception):
         result = _as_failure(flight, result)
-    return Made(result, time.perf_counter() - wall, time.thread_time() - busy)
+    return result, time.perf_counter() - wall, time.thread_time() - busy
 
 
 def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) -> None:

@@ -81,15 +81,19 @@ class Key:
         return 200 + _size_of(self._parts[1])
 
 
-def _size_of(value: object) -> int:
-    kind = type(value)
-    if kind is int:
-        return 28 + cast(int, value).bit_length() // 8
-    if kind is tuple:
-        items = cast("tuple[object, ...]", value)
-        return 56 + 8 * len(items) + sum([_size_of(item) for item in items])
-    # A class is there anyway.
-    return 50 + len(cast("bytes | str", value)) if kind is bytes or kind is str else 16
+def _size_of(items: tuple[object, ...]) -> int:
+    size = 56
+    for item in items:
+        kind = type(item)
+        if kind is int:
+            size += 36 + cast(int, item).bit_length() // 8
+        elif kind is tuple:
+            size += 8 + _size_of(cast("tuple[object, ...]", item))
+        elif kind is bytes or kind is str:
+            size += 58 + len(cast("bytes | str", item))
+        else:
+            size += 24  # classes are there anyway
+    return size
 
 
 @functools.lru_cache(maxsize=4096)
