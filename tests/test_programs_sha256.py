@@ -186,16 +186,28 @@ class TestConstraints:
         Sha256.air(loose, program)
         check_trace(loose, loose.compile(), trace, publics)
 
+    @pytest.mark.parametrize("bit", [0, 16])
     @pytest.mark.parametrize("name", ["ha", "he"])
-    def test_the_digest_is_the_state(self, name: str) -> None:
+    def test_the_digest_is_the_state(self, name: str, bit: int) -> None:
         """What is read as the digest cannot be another word that goes round by itself."""
         program = Sha256(b"abc")
         rows = Rows.of(128, words(program.message + padding(3)))
-        getattr(rows, name)[68::4] ^= 1
+        getattr(rows, name)[68::4] ^= 1 << bit
         trace = np.zeros((COLUMNS, 128), dtype=np.uint32).T
         write_columns(trace, rows)
         with pytest.raises(ConstraintError, match="is the state"):
             check_trace(describe(program), program.compiled(), trace, _digest_in(trace, 1))
+
+    @pytest.mark.parametrize("limb", [0, 1])
+    def test_there_is_no_word_before_the_first_row(self, limb: int) -> None:
+        """Nor may one be made up together with the sum that it goes into."""
+        program = Sha256(b"abc")
+        trace = fill_trace(program)
+        trace[0, 110 + limb] = 5
+        trace[0, 112 + limb] += 5
+        air = program.compiled()
+        with pytest.raises(ConstraintError, match="is zero at first"):
+            check_trace(describe(program), air, trace, air.publics(program.statement()))
 
     def test_the_state_begins_as_the_standard_says(self) -> None:
         """An honest computation from another initial state gives no proof."""
