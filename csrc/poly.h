@@ -26,7 +26,7 @@ typedef struct {
 } apr_fxv;
 
 /* Polled between parts of a long operation, at least every few milliseconds; nonzero means stop. The operation then
- * returns 1 and its output is undefined; otherwise it returns 0. NULL means never stop. Below 2^16 words nothing polls. */
+ * returns 1 and its output is undefined; otherwise it returns 0. NULL means never stop. Small operations do not poll. */
 typedef int (*apr_poll)(void *context);
 
 typedef struct {
