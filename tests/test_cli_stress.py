@@ -18,7 +18,6 @@ from aprover.cli import app
 from aprover.cli import stress as module
 from aprover.cli.stress import DEFAULT_MIX, Settings, parse_mix, percentiles, stress
 from aprover.engine import calibration
-from aprover.engine.cost import CostModel
 
 QUICK = ("--seconds", "0.3", "--concurrency", "40", "--mix", "20:8,300:2")
 
@@ -170,72 +169,6 @@ class TestCalibrate:
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("APROVER_CACHE_DIR", str(tmp_path / "file" / "folder"))
         assert "cannot be kept" in invoke("calibrate", "--largest", "8", "-s", "0.3").stdout
-
-
-class TestCalibrationFile:
-    def test_what_is_kept_is_loaded(self, tmp_path: Path) -> None:
-        """Predictions and all."""
-        model = CostModel()
-        work = calibration.work_of_program(aprover.Fibonacci(100))
-        model.observe([work], 1.0)
-        file = tmp_path / "deep" / "cost.json"
-        assert calibration.save(model.dumps(), file) == file
-        again = calibration.load(file)
-        assert again is not None
-        assert again.predict(work) == model.predict(work)
-        assert [path.name for path in file.parent.iterdir()] == ["cost.json"]
-
-    @pytest.mark.parametrize("text", ["", "nonsense", "{}", '{"format": 99}', "[" * 2000, "\ud800", "x" * (2**20 + 1)])
-    def test_what_is_no_model_is_as_good_as_nothing(self, tmp_path: Path, text: str) -> None:
-        """Whatever it is."""
-        file = tmp_path / "cost.json"
-        file.write_bytes(text.encode(errors="surrogatepass"))
-        assert calibration.load(file) is None
-
-    def test_no_file_or_a_folder_in_its_place_is_nothing(self, tmp_path: Path) -> None:
-        """Neither raises."""
-        assert calibration.load(tmp_path / "none") is None
-        assert calibration.load(tmp_path) is None
-
-    def test_a_failed_write_leaves_the_old_file_and_no_rest(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Readers see the old or the new, never a part."""
-        file = tmp_path / "cost.json"
-        calibration.save("old", file)
-
-        def failing(*_: object) -> None:
-            raise OSError
-
-        monkeypatch.setattr("os.replace", failing)
-        assert calibration.save("new", file) is None
-        assert file.read_text() == "old"
-        assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
-
-    def test_the_name_has_the_version_and_the_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """So that no other's is ever read."""
-        name = calibration.calibration_file().name
-        assert aprover.__version__ in name
-        monkeypatch.setattr(calibration, "_processor", lambda: "another")
-        assert calibration.calibration_file().name != name
-
-    def test_measuring_keeps_to_its_time_and_times_quick_shapes_well(self) -> None:
-        """Roughly: a shape that has begun is finished."""
-        points = calibration.measure([calibration.fibonacci(7), calibration.fibonacci(30)], seconds=0.05)
-        assert [point.work.rows for point in points] == [8, 32]
-        assert all(0 < point.seconds < 0.1 and point.repeats >= 5 for point in points)
-        assert calibration.measure([calibration.fibonacci(7)], seconds=0) == []
-
-    def test_a_fit_predicts_what_it_has_seen(self) -> None:
-        """Here from invented times: three times what the shipped model says."""
-        prior = CostModel()
-        points = []
-        for n in (7, 100, 1000):
-            program = aprover.Fibonacci(n)
-            work = calibration.work_of_program(program)
-            points.append(calibration.Point(program, work, 3 * prior.predict(work), 1))
-        model = calibration.fitted(points)
-        assert [model.predict(point.work) for point in points] == pytest.approx([p.seconds for p in points], rel=0.1)
 
 
 def test_stress_runs_in_a_loop_of_its_own() -> None:

@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
     "PROBES",
     "Family",
     "Point",
+    "calibrate",
     "calibration_file",
     "fibonacci",
     "fitted",
@@ -48,6 +50,8 @@ LEAST_SECONDS = 2e-3
 """A shape is timed for at least this long, so that the quick ones are timed well."""
 LARGEST_FILE = 2**20
 """Bytes that are read."""
+SWITCH_VARIABLE = "APROVER_CALIBRATION"
+"""The environment's variable that turns `calibrate` off: ``0``, ``off`` or ``no``."""
 FOLDER_VARIABLE = "APROVER_CACHE_DIR"
 """The environment's variable for the folder; by default, ``aprover`` in the user's cache folder."""
 
@@ -96,7 +100,13 @@ def _request(program: Program) -> Request:
     return Request(program, 100, "stark", "time", False)
 
 
-def measure(families: Iterable[Family] = PROBES, *, seconds: float = BUDGET_SECONDS, repeats: int = 25) -> list[Point]:
+def measure(
+    families: Iterable[Family] = PROBES,
+    *,
+    seconds: float = BUDGET_SECONDS,
+    repeats: int = 25,
+    wanted: Callable[[], bool] = lambda: True,
+) -> list[Point]:
     """Times proofs on this thread.
 
     Each shape is made once to warm up, and is then timed at least once. What is measured is the thread's own time, in
@@ -106,6 +116,7 @@ def measure(families: Iterable[Family] = PROBES, *, seconds: float = BUDGET_SECO
         families: Their traces are made in C.
         seconds: How long to take, roughly. When it has passed, no further shape is begun.
         repeats: The most times that one shape is timed; each gets a fair share of the time.
+        wanted: Asked before each shape; no further one is begun if it says no.
 
     Raises:
         AproverError: A program is wrong.
@@ -113,7 +124,7 @@ def measure(families: Iterable[Family] = PROBES, *, seconds: float = BUDGET_SECO
     until = time.perf_counter() + seconds
     waiting = list(families)
     points: list[Point] = []
-    while waiting and (left := until - time.perf_counter()) > 0:
+    while waiting and (left := until - time.perf_counter()) > 0 and wanted():
         points.append(_timed(waiting.pop(0), left / (len(waiting) + 1), repeats))
     return points
 
@@ -138,6 +149,53 @@ def fitted(points: Iterable[Point], model: CostModel | None = None) -> CostModel
     model = CostModel() if model is None else CostModel(model.weights)
     model.fit([(point.work, point.seconds) for point in points])
     return model
+
+
+# --- first use -------------------------------------------------------------------------------------------------------
+
+_kept: str | None = None
+"""The model of this process, once there is one."""
+_measuring = threading.Lock()
+"""Only ever tried, never waited for."""
+
+
+def calibrate(replace: Callable[[CostModel], object], wanted: Callable[[], bool]) -> None:
+    """Replaces a model by the one that was kept for this machine, or by one that is measured now, and then kept.
+
+    On a worker, before its first batch. Takes under 200 ms once for a machine and version, and else a millisecond or
+    so. While one engine measures, others go on with the model that they have. Never raises.
+
+    Args:
+        replace: Called with the model, unless there is none to be had.
+        wanted: Whether to go on measuring.
+    """
+    global _kept
+    if os.environ.get(SWITCH_VARIABLE, "").lower() in ("0", "off", "no") or not _measuring.acquire(blocking=False):
+        return
+    try:
+        model = CostModel.loads(_kept) if _kept is not None else load()
+        if model is None:
+            points = measure(wanted=wanted)
+            if len(points) < len(PROBES):
+                return
+            model = fitted(points)
+            save(model.dumps())
+        if _kept is None:
+            _kept = model.dumps()
+        replace(model)
+    except Exception:  # noqa: BLE001 - the shipped model will do
+        return
+    finally:
+        _measuring.release()
+
+
+def _after_fork() -> None:
+    global _measuring
+    _measuring = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 # --- the file --------------------------------------------------------------------------------------------------------

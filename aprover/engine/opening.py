@@ -46,7 +46,7 @@ def _make_default() -> Engine:
     global _default
     with _default_lock:
         if _default is None:
-            _default = Engine()
+            _default = Engine(calibrate=True)
             _supervise_in_thread(_default, lambda: None, at_once=False)
         return _default
 
@@ -130,6 +130,7 @@ async def open_engine(
         max_pending=max_pending,
         on_overload=on_overload,
         trace=trace,
+        calibrate=True,
     )
     async with opened(engine, on_exit=on_exit):
         yield engine

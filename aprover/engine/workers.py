@@ -48,6 +48,8 @@ class WorkerThread:
         self._perform = perform
         self._ended = ended
         self._lanes = lanes
+        self.first: Callable[[], object] | None = None
+        """What the thread does before it pulls for the first time."""
         self._bed = threading.Lock()
         self._bed.acquire()
         # A daemon, because the interpreter waits for other threads before it runs exit handlers.
@@ -70,6 +72,8 @@ class WorkerThread:
         _local.worker = True
         core, perform = self._core, self._perform
         try:
+            if self.first is not None:
+                self.first()
             while True:
                 task, effects = core.pull(self)
                 if effects:
