@@ -360,9 +360,7 @@ class TestOverload:
     @on_all_loops
     async def test_a_batch_never_fails_for_its_own_size(self) -> None:
         """It is fed through a window that the engine has room for."""
-        async with aprover.open_engine(
-            max_pending=3, on_overload="raise", policy=aprover.AlwaysOffload()
-        ) as engine:
+        async with aprover.open_engine(max_pending=3, on_overload="raise", policy=aprover.AlwaysOffload()) as engine:
             assert len(await engine.prove_batch([fresh() for _ in range(50)])) == 50
 
 
@@ -655,4 +653,3 @@ class TestManyAtOnce:
             seen = engine.statistics()
             assert (seen.waiters, seen.parked, seen.running) == (0, 0, 0)
             assert seen.requests == seen.hits + seen.joins + seen.flights + seen.rejected + seen.refused
-

@@ -542,9 +542,7 @@ class Engine(BatchMethods):
         explicit = FOREVER if deadline is None else self.limit(deadline, port)
         waiter = Waiter(port)
         limit = min(explicit, port.scope_deadline())
-        answer = self._core.attempt(
-            request, waiter, priority=priority, deadline=limit, cache=cache, tick=port.tick
-        )
+        answer = self._core.attempt(request, waiter, priority=priority, deadline=limit, cache=cache, tick=port.tick)
         try:
             while True:
                 outcome = await self._outcome(

@@ -166,9 +166,7 @@ class Request:
     def prepare(self, control: Control, traced: Any = None) -> PreparedProof:
         """Everything but the work, for a `batched` request. `traced` is called with the seconds that trace() took."""
         control.check()
-        return prepare_proof(
-            self.program, security=self.security, prefer=self.prefer, control=control, traced=traced
-        )
+        return prepare_proof(self.program, security=self.security, prefer=self.prefer, control=control, traced=traced)
 
     def make(self, control: Control) -> Proof:
         """The proof of a request that is not `batched`."""
