@@ -95,6 +95,7 @@ class TestStories:
             batch = flights[done["flight"]]
             assert (done["batch"], done["placement"]) == (batch["batch"], "offload")
             assert 0 <= done["queue_wait"] <= min(batch["queue_wait"], done["seconds"])
+        assert max(done["queue_wait"] for done in told.named("completed")) > 0
         assert all(batch["seconds"] > 0 for batch in told.named("batch_finished"))
         ended = told.named("flight_ended")
         assert [(flight["outcome"], flight["waiters"]) for flight in ended] == [("proved", 1)] * 20
