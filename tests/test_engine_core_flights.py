@@ -282,6 +282,16 @@ class TestCancellation:
         shell.leave(FakeWaiter("loop"))
         assert shell.core.statistics() == before
 
+    def test_when_a_loop_ends_what_it_would_have_made_is_made_elsewhere(self) -> None:
+        """Flights that waited for the budget of its next tick."""
+        shell = Shell(policy=AlwaysInline())
+        assert isinstance(shell.submit("first", BIG)[1], Inline)
+        assert isinstance(shell.submit("shared")[1], Queued)
+        stays, _ = shell.submit("shared", port="other")
+        shell.perform(shell.core.drop_port("loop"))
+        shell.finish(shell.batch())
+        assert set(shell.answers) == {stays}
+
     def test_when_a_loop_ends_its_waiters_leave_and_the_others_are_served(self) -> None:
         """A flight that it had submitted, and that another loop has joined, is released."""
         shell = Shell()
@@ -349,6 +359,14 @@ class TestInline:
                 break
         assert sizes == [5, 2]
 
+    def test_a_port_is_told_once_to_dispatch(self) -> None:
+        """Until it has; and not while it was told to come again."""
+        shell = Shell(policy=AlwaysInline())
+        told = [shell.submit(i, tick=1)[1].effects.dispatch for i in range(15)]
+        assert [bool(ports) for ports in told] == [False] * 5 + [True] + [False] * 9
+        assert shell.dispatch(2).again
+        assert not shell.submit("more", tick=2)[1].effects.dispatch
+
     def test_the_first_of_a_tick_may_exceed_the_budget(self) -> None:
         """So that something always gets done; but nothing comes after it."""
         shell = Shell(policy=AlwaysInline())
@@ -380,6 +398,12 @@ class TestInline:
         assert shell.dispatch(3).batch is None
         shell.perform(shell.core.traced(batch, 1e-3))
         assert isinstance(shell.submit("b", tick=4)[1], Inline)
+        shell.finish(batch)
+        shell.finish(shell.batch())
+        shell.submit("slow too", work(1e-3, trace="mine"), tick=5)
+        shell.dispatch(6)
+        shell.batch()
+        assert isinstance(shell.submit("c", tick=7)[1], Queued)
 
 
 class TestBatches:
@@ -449,25 +473,31 @@ class TestBatches:
         shell.dispatch()
         assert shell.woken == ["two", "one"]
 
-    def test_the_most_urgent_goes_first(self) -> None:
+    @pytest.mark.parametrize("when", ["at the port", "in the queue"])
+    def test_the_most_urgent_goes_first(self, when: str) -> None:
         """Best priority, then latest live deadline first to end, then age; joins and leaves move a flight."""
         shell = Shell()
         shell.submit("plain", BIG)
         shell.submit("soon", BIG, deadline=shell.clock.now + 1)
         shell.submit("sooner", BIG, deadline=shell.clock.now + 0.5)
         shell.submit("lifted", BIG)
-        shell.submit("lifted", priority=5)
         dear, _ = shell.submit("sunk", BIG, priority=9)
         shell.submit("sunk")
+        longest, _ = shell.submit("back", BIG)
+        shell.submit("back", deadline=shell.clock.now + 0.75)
+        if when == "in the queue":
+            shell.dispatch()
+        shell.submit("lifted", priority=5)
         shell.submit("sooner", deadline=shell.clock.now + 2)
+        shell.leave(longest)
         shell.leave(dear)
         shell.dispatch()
         order = []
-        for _ in range(5):
+        for _ in range(6):
             batch = shell.batch()
             order += [flight.key for flight in batch.flights]
             shell.finish(batch)
-        assert order == ["lifted", "soon", "sooner", "plain", "sunk"]
+        assert order == ["lifted", "back", "soon", "sooner", "plain", "sunk"]
 
 
 class TestSplit:
@@ -516,6 +546,21 @@ class TestSplit:
         assert two.leave[0] + three.leave[0] >= 1
         left = "two" if two.leave[0] else "three"
         assert [flight.key for flight in shell.batch(left).flights] == ["small"]
+
+    def test_helpers_are_recalled_each_time(self) -> None:
+        """One that left and came back helps anew."""
+        shell, batch = self.split()
+        shell.perform(shell.core.offer_help(batch, "team"))
+        shell.pull("two")
+        for round_ in range(3):
+            shell.pull("three")
+            help_ = shell.pull("two")
+            assert isinstance(help_, Help)
+            shell.submit(round_, work(3e-3))
+            shell.dispatch(10 + round_)
+            left = [name for name, team in shell.core._helping.items() if team.helpers[name][0]]
+            assert len(left) == 1
+            shell.finish(shell.batch(str(left[0])))
 
     def test_the_team_ends_with_its_batch(self) -> None:
         """A worker that comes later is idle."""
@@ -607,6 +652,8 @@ class TestDeadlines:
         assert [flight.key for flight in batch.flights] == ["b"]
         assert [shell.answers[waiter] for waiter in waiters] == [Expired(), Expired()]
         assert patient not in shell.answers
+        now = shell.core.statistics()
+        assert (now.expired, now.cancelled, now.pending, now.waiters) == (2, 1, 1, 1)
 
     def test_a_flight_lives_as_long_as_its_last_waiter(self) -> None:
         """The latest live deadline counts; a waiter who left does not."""
@@ -681,6 +728,7 @@ class TestClosing:
         assert not shell.drained
         shell.finish(shell.batch())
         assert shell.drained
+        assert not shell.core.close("wait").drained
         assert set(shell.answers) == {first, second}
         assert shell.woken[-1] == "two"
         assert shell.pull("one") is STOP

@@ -81,6 +81,8 @@ EXPIRED_AT_ONCE = 512
 """Waiters that one `expire` answers, for the same reason."""
 USUAL_GAIN = 0.5
 """How quickly the core follows how many requests usually come together, in the logarithm."""
+SAMPLED = 8
+"""Of so many inline proofs the cost model looks at one."""
 STRETCH_HALF_LIFE = 0.5
 """Seconds after which half of a bad ratio of inline wall time to C time is forgotten, so that it is tried again."""
 STRETCH_SLACK = 100e-6
@@ -151,7 +153,7 @@ class _PortState:
 
     def enter(self, tick: int) -> None:
         if tick != self.tick:
-            if self.arrivals:
+            if self.arrivals and (self.requests > 1 or self._requests_usual > 1e-3):
                 self._flights_usual += USUAL_GAIN * (math.log(self.arrivals) - self._flights_usual)
                 self._requests_usual += USUAL_GAIN * (math.log(self.requests) - self._requests_usual)
                 self.usual_flights, self.usual_requests = math.exp(self._flights_usual), math.exp(self._requests_usual)
@@ -162,6 +164,18 @@ class _PortState:
             self.arrivals += 1
             self.requests += 1
             self.caller = caller
+
+    @property
+    def together(self) -> float:
+        """Flights that open, or usually open, in this tick."""
+        arrivals, usual = self.arrivals, self.usual_flights
+        return arrivals if arrivals > usual else usual
+
+    @property
+    def among(self) -> float:
+        """The requests among which these are."""
+        requests, usual = self.requests, self.usual_requests
+        return requests if requests > usual else usual
 
     def affords(self, cost: float) -> bool:
         """The first in a tick always goes, so that something always does."""
@@ -336,17 +350,17 @@ class Core:
             decision = self._attempt(request, waiter, priority, deadline, cache, tick)
             if decision is not None:
                 return decision
-            effects = Effects()
             self._count.requests += 1
             overloaded = self._pending >= self._max_pending
             if overloaded and self._on_overload == "raise":
                 self._count.rejected += 1
-                return Rejected(effects)
+                return Rejected(NOTHING)
             now = self._clock()
             port = self._port(waiter.port, tick)
             port.arrive(caller)
             flight = self._open(request, work, now)
             flight.store = cache
+            effects = Effects() if self.events or overloaded else NOTHING
             if overloaded:
                 flight.state = State.PARKED
                 self._seat(flight, waiter, priority, deadline, effects)
@@ -354,14 +368,14 @@ class Core:
                 return Parked(flight, effects)
             self._pending += 1
             if self._inline_at_the_door(flight, port, now):
-                flight.owner = waiter
-                self._take_seat(flight, waiter, priority, deadline)
+                flight.owner = waiter  # without a seat: it cannot leave before it is done
                 self._start(flight, now)
                 flight.placement = Placement.INLINE.value
                 self._count.inline += 1
                 port.spent += flight.predicted
                 self._log(effects, "inline", flight)
                 return Inline(flight, effects)
+            effects = effects or Effects()
             self._seat(flight, waiter, priority, deadline, effects)
             small = work.native and flight.predicted <= self._policy.longest_inline
             flight.port = waiter.port
@@ -396,23 +410,24 @@ class Core:
             wall: Seconds that the loop stood still.
             c_time: Seconds of it in C, or `wall` if that is not known.
         """
-        effects, ended = Effects(), _Ended()
         size = self._size(flight, result)
         proved = not isinstance(result, BaseException)
         with self._lock:
             now = self._clock()
             owner, flight.owner = flight.owner, None
-            if owner is not None:
-                port = self._ports.get(owner.port)
-                if port is not None:
-                    port.spent += max(0.0, wall - flight.predicted)
-                seat = self._seats.pop(owner, None)
-                if seat is not None and seat.taken:
-                    flight.leave(seat)
-                    self._waiters -= 1
-            if proved:
+            port = self._ports.get(owner.port) if owner is not None else None
+            if port is not None and wall > flight.predicted:
+                port.spent += wall - flight.predicted
+            # This is the shortest way of all, so what is known is only looked at now and then.
+            if proved and (
+                flight.number % SAMPLED == 0 or wall > c_time + STRETCH_SLACK or self._count.proofs < SAMPLED
+            ):
                 self._learn_stretch(wall, c_time, now)
                 self._observe([flight.work], c_time, float(len(self._active)), now)
+            if proved and not (flight.seats or self.events or self._mode or len(self._queue) or len(self._parked)):
+                self._end(flight, result, size, NOTHING, [])  # the end of it has no consequences
+                return NOTHING
+            effects, ended = Effects(), _Ended()
             if isinstance(result, ProvingCancelled) or not (proved or isinstance(result, Exception)):
                 self._stopped(flight, effects)
             else:
@@ -685,14 +700,9 @@ class Core:
         self._flights[flight.key] = flight
         return flight
 
-    def _take_seat(self, flight: Flight, waiter: Waiter, priority: int, deadline: float) -> Seat:
-        seat = flight.join(waiter, priority, deadline)
-        self._seats[waiter] = seat
-        self._waiters += 1
-        return seat
-
     def _seat(self, flight: Flight, waiter: Waiter, priority: int, deadline: float, effects: Effects) -> None:
-        seat = self._take_seat(flight, waiter, priority, deadline)
+        seat = self._seats[waiter] = flight.join(waiter, priority, deadline)
+        self._waiters += 1
         if deadline < FOREVER:
             self._deadlines.add(seat, self._waiters)
             if deadline < self._timer:
@@ -711,8 +721,13 @@ class Core:
         elif waits:
             self._drop(flight, effects)
             self._after_ends(now, effects)
-        elif flight.state is State.RUNNING and not (self._finish_abandoned and flight.store):
+        elif self._unwanted(flight):
             self._flag(flight)
+
+    def _unwanted(self, flight: Flight) -> bool:
+        """Whether a flight without seats that runs is not wanted by anybody else either."""
+        kept = self._finish_abandoned and flight.store
+        return flight.state is State.RUNNING and flight.owner is None and not kept
 
     def _flag(self, flight: Flight) -> None:
         flight.step(Step.ABANDON)
@@ -782,10 +797,12 @@ class Core:
         else:
             flight.step(Step.PROVE)
             self._count.proofs += 1
-            outcome = Proved(result)
             if flight.store:
                 self._cache.put(flight.key, result, size)
             self._log(effects, "proved", flight, waiters=len(flight.seats))
+            if not flight.seats:
+                return
+            outcome = Proved(result)
         self._answer(flight, outcome, ended)
 
     def _answer(self, flight: Flight, outcome: Outcome, ended: _Ended) -> None:
@@ -795,15 +812,11 @@ class Core:
             ended.append((seats, outcome))
 
     def _cancel(self, flight: Flight, effects: Effects, ended: _Ended) -> None:
-        """Closing: all its waiters are told, but for one who is running it at this moment."""
-        if flight.owner is not None:
-            seat = self._seats.pop(flight.owner, None)
-            if seat is not None and seat.taken:
-                flight.leave(seat)
-                self._waiters -= 1
+        """Closing: all its waiters are told; but one who is running it at this moment finishes it."""
         self._answer(flight, Closed(), ended)
         if flight.state is State.RUNNING:
-            self._flag(flight)
+            if flight.owner is None:
+                self._flag(flight)
         elif flight.state is State.QUEUED or flight.state is State.PARKED:
             self._drop(flight, effects)
 
@@ -857,19 +870,23 @@ class Core:
         return state
 
     def _load(self, port: _PortState | None, now: float) -> Load:
+        stretch, active = self._stretch, self._active
+        if stretch > 1:
+            stretch = 1 + (stretch - 1) * 0.5 ** (max(0.0, now - self._stretch_at) / STRETCH_HALF_LIFE)
+        together, requests, lag = (1.0, 1.0, 0.0) if port is None else (port.together, port.among, port.lag)
         return Load(
-            together=1.0 if port is None else max(port.arrivals, port.usual_flights),
-            requests=1.0 if port is None else max(port.requests, port.usual_requests),
-            workers=self._workers,
-            idle=len(self._idle),
-            busy=len(self._active),
-            queued=len(self._queue),
-            queue_cost=self._queue.cost,
-            running_cost=sum(max(0.0, batch.predicted - (now - batch.pulled)) for batch in self._active),
-            scaling=self._scaling.value(now),
-            stretch=1 + (self._stretch - 1) * 0.5 ** ((now - self._stretch_at) / STRETCH_HALF_LIFE),
-            lag=0.0 if port is None else port.lag,
-            python=self._python > 0,
+            together,
+            requests,
+            self._workers,
+            len(self._idle),
+            len(active),
+            len(self._queue),
+            self._queue.cost,
+            sum([max(0.0, batch.predicted - (now - batch.pulled)) for batch in active]) if active else 0.0,
+            self._scaling.value(now),
+            stretch,
+            lag,
+            self._python > 0,
         )
 
     def _inline_at_the_door(self, flight: Flight, port: _PortState, now: float) -> bool:
@@ -1007,7 +1024,7 @@ class Core:
             self._queue.push(flight)
         if len(self._queue):
             self._wake(now, effects, coming)
-        if self._mode is not None and not (self._pending or len(self._parked) or self._active or self._drained):
+        if self._mode is not None and not (self._pending or len(self._parked) or self._drained):
             self._drained = effects.drained = True
             while self._idle:
                 self._wake_one(effects)

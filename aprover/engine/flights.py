@@ -54,6 +54,8 @@ FOREVER = float("inf")
 class State(enum.Enum):
     """See the module's docstring."""
 
+    __hash__ = object.__hash__  # members are looked up with every step, and an Enum's own hash is written in Python
+
     PARKED = "parked"
     QUEUED = "queued"
     RUNNING = "running"
@@ -65,6 +67,8 @@ class State(enum.Enum):
 
 class Step(enum.Enum):
     """What happens to a flight."""
+
+    __hash__ = object.__hash__
 
     ADMIT = "admit"
     START = "start"
@@ -151,33 +155,38 @@ class Flight:
     do not change, and `started`, `placement`, `batch_number` and `reason`, which do.
     """
 
-    __slots__ = (
-        "_deadlines",
-        "_priorities",
-        "batch",
-        "batch_number",
-        "control",
-        "deadline",
-        "entry",
-        "flagged",
-        "key",
-        "number",
-        "opened",
-        "owner",
-        "placed",
-        "placement",
-        "port",
-        "predicted",
-        "priority",
-        "reason",
-        "request",
-        "seats",
-        "small",
-        "started",
-        "state",
-        "store",
-        "work",
-    )
+    # Defaults stand in the class: many flights live for microseconds, and most of these never change.
+    reason = ""
+    """Why it runs where it runs, by the policy."""
+    placement = ""
+    """``inline``, ``offload`` or ``split``, once it has started."""
+    started = 0.0
+    """When it last started, on the core's clock."""
+    batch_number = 0
+    """Of the batch that it last was in; 0 if in none."""
+    state = State.QUEUED
+    priority = 0
+    """The best of its waiters. Kept as it was when the last one leaves."""
+    deadline = FOREVER
+    """The latest of its waiters. Kept as it was when the last one leaves."""
+    store = False
+    """Some waiter wants it cached."""
+    flagged = False
+    """It was asked to stop since it started."""
+    owner: Waiter | None = None
+    """The waiter that runs it inline: it has no seat, and is not delivered to."""
+    port: Port | None = None
+    """Where it waits for the end of the tick."""
+    small = False
+    """It may run on a loop's own thread."""
+    batch: Batch | None = None
+    """What it runs in, unless a waiter runs it inline."""
+    entry = 0
+    """The serial number of its live entry in a queue; 0 if it is in none."""
+    placed: tuple[float, float, int] = (0.0, 0.0, 0)
+    """The order that it was entered with."""
+    _priorities: LazyMax | None = None
+    _deadlines: LazyMax | None = None
 
     def __init__(self, number: int, request: Request, work: Work, predicted: float, opened: float) -> None:
         self.number = number
@@ -187,38 +196,7 @@ class Flight:
         self.control = Control()
         self.predicted = predicted
         self.opened = opened
-        self.started = opened
-        """When its latest start was, on the core's clock."""
-        self.placement = ""
-        """Where it runs or ran: `Placement`'s values; empty before its start."""
-        self.batch_number = 0
-        """Of the batch that it runs or ran in; 0 if in none."""
-        self.reason = ""
-        """Why it runs where it runs, by the policy."""
-        self.state = State.QUEUED
         self.seats: dict[Waiter, Seat] = {}
-        self.priority = 0
-        """The best of its waiters. Kept as it was when the last one leaves."""
-        self.deadline = FOREVER
-        """The latest of its waiters. Kept as it was when the last one leaves."""
-        self.store = False
-        """Some waiter wants it cached."""
-        self.flagged = False
-        """It was asked to stop since it started."""
-        self.owner: Waiter | None = None
-        """The waiter that runs it inline, and is not delivered to."""
-        self.port: Port | None = None
-        """Where it waits for the end of the tick."""
-        self.small = False
-        """It may run on a loop's own thread."""
-        self.batch: Batch | None = None
-        """What it runs in, unless a waiter runs it inline."""
-        self.entry = 0
-        """The serial number of its live entry in a queue; 0 if it is in none."""
-        self.placed = (0.0, 0.0, 0)
-        """The order that it was entered with."""
-        self._priorities: LazyMax | None = None
-        self._deadlines: LazyMax | None = None
 
     def __repr__(self) -> str:
         # The request may hold private inputs.

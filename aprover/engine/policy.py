@@ -159,6 +159,8 @@ class AdaptivePolicy:
         requests = max(count, load.requests)
         # Both ways, each flight costs its overhead. The others who want the same proof find it, or have to wait.
         inline = self._inline(count * cost, load) + (requests - count) * self.hit
+        if inline <= self.wake:
+            return Placement.INLINE, "shorter than a wake-up"
         offload = self._offload(count, count * cost, requests, load) + (requests - count) * self.join
         return self._sooner(cost, inline + count * self.overhead, offload + count * self.overhead)
 
