@@ -556,7 +556,7 @@ class TestSplit:
             shell.pull("three")
             help_ = shell.pull("two")
             assert isinstance(help_, Help)
-            shell.submit(round_, work(3e-3))
+            shell.submit(round_, work(20e-3))
             shell.dispatch(10 + round_)
             left = [name for name, team in shell.core._helping.items() if team.helpers[name][0]]
             assert len(left) == 1
