@@ -210,6 +210,20 @@ class TestUserCode:
         assert [value for _, value in seen] == ["empty"]
         assert threading.main_thread() not in [thread for thread, _ in seen]
 
+    async def test_what_a_trace_sets_in_its_context_is_not_there_for_the_next(self, odd: Callable[..., Odd]) -> None:
+        """Each has an empty one of its own."""
+        variable = contextvars.ContextVar("variable", default=0)
+        seen: list[int] = []
+
+        def count() -> None:
+            seen.append(variable.get())
+            variable.set(variable.get() + 1)
+
+        async with aprover.open_engine(workers=1) as engine:
+            for _ in range(3):
+                await engine.prove(odd(in_trace=count))
+        assert seen == [0, 0, 0]
+
     async def test_prove_sync_inside_trace_is_refused(self, odd: Callable[..., Odd]) -> None:
         """It could wait for its own worker for ever."""
         with pytest.raises(ProveError) as caught:

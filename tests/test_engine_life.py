@@ -166,6 +166,49 @@ class TestLeaving:
         assert closed == 3
 
     @on_all_loops
+    async def test_a_block_that_raises_cancels_what_is_pending(self) -> None:
+        """There is nobody left who would wait for it."""
+        with pytest.raises(ExceptionGroup) as caught:
+            async with anyio.create_task_group() as group, aprover.open_engine() as engine:
+                group.start_soon(aprover.prove, Fibonacci(2**22))
+                while engine.statistics().running < 1:
+                    await anyio.sleep(0.001)
+                raise LookupError
+        assert [type(error) for error in caught.value.exceptions] in (
+            [LookupError, EngineClosed],
+            [EngineClosed, LookupError],
+        )
+        assert engine.statistics().cancelled == 1
+
+    async def test_it_sleeps_while_it_waits_shielded(self, odd: MakeOdd, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One wait, and not one after another that each ends in Cancelled."""
+        scopes = 0
+
+        class Counted(anyio.CancelScope):
+            def __new__(cls, **settings: Any) -> Any:
+                nonlocal scopes
+                scopes += 1
+                return super().__new__(cls, **settings)
+
+        gate = Gate()
+        async with trio.open_nursery() as nursery:
+
+            async def block() -> None:
+                async with aprover.open_engine(on_exit="cancel"):
+                    await aprover.prove(odd(in_trace=gate))
+
+            nursery.start_soon(block)
+            await trio.to_thread.run_sync(gate.reached.wait)
+            with monkeypatch.context() as patch:
+                patch.setattr("aprover.engine.opening.anyio.CancelScope", Counted)
+                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    for _ in range(20):
+                        await trio.lowlevel.checkpoint()
+            gate.opened.set()
+        assert scopes == 1
+
+    @on_all_loops
     async def test_a_block_that_is_cancelled_cancels_what_is_pending(self) -> None:
         """Also while it was waiting for it."""
         closed = 0

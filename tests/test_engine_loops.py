@@ -6,6 +6,7 @@ import asyncio
 import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Any
 
 import anyio
@@ -17,8 +18,20 @@ import trio.testing
 import aprover
 from aprover import Fibonacci, Proof
 from aprover.engine.engine import Engine
-from aprover.engine.ports.base import SLICE
-from tests.support.engine_shells import LOOPS, Gate, MakeOdd, Odd, fresh, hand_engine, odd, on_all_loops, run_on
+from aprover.engine.ports.base import SLICE, Waiter
+from aprover.engine.request import Request
+from tests.support.engine_shells import (
+    LOOPS,
+    TIMEOUT,
+    Gate,
+    MakeOdd,
+    Odd,
+    fresh,
+    hand_engine,
+    odd,
+    on_all_loops,
+    run_on,
+)
 
 __all__ = ["odd"]
 
@@ -237,12 +250,12 @@ class TestUserCode:
 
 
 class TestLoopsThatEnd:
-    def test_waiters_of_a_closed_loop_are_skipped(self) -> None:
-        """Their flight goes on for the others, and the engine forgets them."""
+    def test_waiters_of_a_closed_loop_are_skipped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Their flight goes on for the others, and the engine forgets them when it has an answer, at the latest."""
+        monkeypatch.setattr(Engine, "sweep", lambda _: None)
 
         async def main() -> None:
             async with hand_engine() as (engine, (hand,)):
-                engine.port()  # from here on, no new port has the engine look for loops that were closed
                 program = fresh()
                 loop = asyncio.new_event_loop()
 
@@ -265,8 +278,24 @@ class TestLoopsThatEnd:
 
         trio.run(main)
 
-    def test_what_a_closed_loop_had_not_yet_released_goes_to_the_workers(self) -> None:
+    def test_the_supervisor_looks_for_closed_loops(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every second, so that what they leave behind stays no longer than that."""
+        monkeypatch.setattr("aprover.engine.supervisor.SWEEP_SECONDS", 0.001)
+
+        async def main() -> None:
+            async with aprover.open_engine() as engine:
+                await trio.to_thread.run_sync(run_on, "asyncio", burst, engine, [fresh()])
+                with trio.fail_after(TIMEOUT):
+                    while engine._core._ports:
+                        await trio.sleep(0.001)
+                assert not engine._ports
+
+        trio.run(main)
+
+    def test_what_a_closed_loop_had_not_yet_released_goes_to_the_workers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Somebody else may have joined it."""
+        sweep = Engine.sweep
+        monkeypatch.setattr(Engine, "sweep", lambda _: None)
 
         async def main() -> None:
             async with hand_engine() as (engine, (hand,)):
@@ -287,10 +316,36 @@ class TestLoopsThatEnd:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(engine.prove, program)
                     await trio.testing.wait_all_tasks_blocked()
-                    engine.sweep()
+                    sweep(engine)
                     assert hand.programs == [program]
                     hand.finish()
                 assert engine.statistics().waiters == 0
+
+        trio.run(main)
+
+    def test_a_synchronous_call_that_breaks_off_releases_what_it_asked_for(self) -> None:
+        """Somebody else may have joined it; and the next call uses the same port."""
+
+        async def main() -> None:
+            async with hand_engine() as (engine, (hand,)):
+                program = fresh()
+
+                def break_off() -> None:
+                    with engine.thread_port() as port:
+                        request = Request(program, 100, "stark", "time", False)
+                        outcome = engine.ask(request, Waiter(port, print), priority=0, deadline=inf, cache=True)
+                        assert outcome is None
+                        assert hand.batch is None
+
+                await trio.to_thread.run_sync(break_off)
+                assert hand.programs == [program]
+                with ThreadPoolExecutor(1) as pool:
+                    thread = pool.submit(engine.prove_sync, program)
+                    while engine.statistics().waiters < 2:
+                        await trio.lowlevel.checkpoint()
+                    hand.finish()
+                    assert thread.result().statement == program.statement()
+                assert len(engine._thread_ports) == 1
 
         trio.run(main)
 
@@ -302,7 +357,9 @@ class TestLoopsThatEnd:
             async with aprover.open_engine() as engine:
                 for _ in range(3):
                     await trio.to_thread.run_sync(run_on, kind, burst, engine, [fresh()])
-                engine.sweep()
+                if kind != "trio":
+                    # It tells nobody, and has to be asked; the supervisor does so every second.
+                    engine.sweep()
                 assert not engine._ports
                 assert not engine._core._ports
 

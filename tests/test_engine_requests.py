@@ -29,7 +29,9 @@ from aprover import (
 )
 from aprover.backends import prove_prepared
 from aprover.engine import batch as batch_module
+from aprover.engine import making
 from aprover.engine.engine import Engine
+from aprover.engine.request import Request
 from tests.support.engine_shells import TAGS, MakeOdd, Odd, fresh, hand_engine, odd, on_all_loops
 
 __all__ = ["odd"]
@@ -363,6 +365,23 @@ class TestOverload:
         async with aprover.open_engine(max_pending=3, on_overload="raise", policy=aprover.AlwaysOffload()) as engine:
             assert len(await engine.prove_batch([fresh() for _ in range(50)])) == 50
 
+    async def test_a_batch_waits_where_others_leave_it_little_room(self) -> None:
+        """As long as something of its own is under way, and so will make room."""
+        async with (
+            hand_engine(max_pending=2, on_overload="raise") as (engine, (hand,)),
+            trio.open_nursery() as nursery,
+        ):
+            Call(nursery, engine.prove, Odd(tag=next(TAGS)))
+            await trio.testing.wait_all_tasks_blocked()
+            programs = [Odd(tag=next(TAGS)) for _ in range(3)]
+            batch = Call(nursery, engine.prove_batch, programs)
+            await trio.testing.wait_all_tasks_blocked()
+            assert engine.statistics().rejected == 1
+            while hand.batch is not None:
+                hand.finish()
+                await trio.testing.wait_all_tasks_blocked()
+            assert [proof.statement for proof in batch.result] == [program.statement() for program in programs]
+
 
 class TestFailures:
     @on_all_loops
@@ -466,6 +485,34 @@ class TestFailures:
             assert engine.statistics().waiters == 0
             assert engine.statistics().pending == 0
             assert await engine.prove(program)
+
+    @pytest.mark.parametrize(("where", "count"), [("prove_prepared", 3), ("Request.prepare", 20)])
+    async def test_an_interrupt_of_an_inline_batch_is_no_failure_of_its_requests(
+        self, where: str, count: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It goes on to the thread that ran the batch, here one that blocks; others would get their proofs later."""
+        owner: Any = making if where == "prove_prepared" else Request
+        name = where.rpartition(".")[2]
+        real = getattr(owner, name)
+        calls = 0
+
+        def interrupted(*args: Any, **settings: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == count:
+                raise KeyboardInterrupt
+            return real(*args, **settings)
+
+        async with aprover.open_engine(policy=aprover.AlwaysInline()) as engine:
+            programs = [fresh() for _ in range(200)]
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, name, interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    await trio.to_thread.run_sync(engine.prove_batch_sync, programs)
+            seen = engine.statistics()
+            assert (seen.waiters, seen.pending, seen.failed) == (0, 0, 0)
+            assert calls == count
+            assert len(await engine.prove_batch(programs)) == 200
 
 
 def attrs_evolved(program: Odd, **changes: Any) -> Odd:
@@ -625,6 +672,50 @@ class TestBatches:
             statements = await engine.verify_batch([*proofs, *proofs])
             assert statements == [proof.statement for proof in proofs] * 2
             assert engine.statistics().cache_entries == entries
+
+
+class TestKeys:
+    async def test_every_input_makes_another_request(self) -> None:
+        """The class, the parameters, the inputs, also the private ones, and each setting."""
+
+        class Other(Odd):
+            pass
+
+        async with aprover.open_engine() as engine:
+            program = Odd(tag=next(TAGS))
+            await engine.prove(program)
+            different: list[tuple[Any, dict[str, Any]]] = [
+                (Other(n=program.n, tag=program.tag), {}),
+                (attrs_evolved(program, n=16), {}),
+                (attrs_evolved(program, tag=next(TAGS)), {}),
+                (program, {"security": 99}),
+                (program, {"backend": "trace"}),
+                (program, {"prefer": "size"}),
+                (program, {"check": True}),
+            ]
+            for other, settings in different:
+                await engine.prove(other, **settings)
+            assert engine.statistics().proofs == 1 + len(different)
+            assert engine.statistics().hits == 0
+            for other, settings in [(attrs_evolved(program), {}), *different]:
+                await engine.prove(other, **settings)
+            assert engine.statistics().hits == 1 + len(different)
+
+    async def test_a_user_s_own_equality_decides_nothing(self) -> None:
+        """Neither is it called."""
+
+        class Equal(Odd):
+            def __eq__(self, other: object) -> bool:
+                raise AssertionError("called")
+
+            def __hash__(self) -> int:
+                raise AssertionError("called")
+
+        async with aprover.open_engine() as engine:
+            await engine.prove(Equal(tag=1))
+            await engine.prove(Equal(tag=2))
+            await engine.prove(Equal(tag=1))
+            assert (engine.statistics().proofs, engine.statistics().hits) == (2, 1)
 
 
 class TestManyAtOnce:

@@ -48,6 +48,8 @@ class Fed(enum.Enum):
     """Why `Window.feed` stopped."""
 
     FULL = "full"
+    CROWDED = "crowded"
+    """The engine has no room for more, but something of this batch is under way."""
     BUDGET = "budget"
     LATE = "late"
     EXHAUSTED = "exhausted"
@@ -126,7 +128,9 @@ class Window(Generic[T]):
         return len(self.under_way) > low
 
     def low_water(self, fed: Fed) -> int:
-        """When to feed again, for a caller who wants all results."""
+        """When to feed again, for a caller who wants all results: at so many under way, or fewer."""
+        if fed is Fed.CROWDED:
+            return len(self.under_way) - 1
         return 0 if fed is Fed.EXHAUSTED else self._size // 2
 
     # Requests
@@ -177,7 +181,7 @@ class Window(Generic[T]):
             self.under_way.pop(index)
             if self.under_way:
                 self._held.insert(0, (index, request))
-                return Fed.FULL
+                return Fed.CROWDED
             self._put(index, error)
             return None
         except Exception as error:  # noqa: BLE001 - it is this item's result

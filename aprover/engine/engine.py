@@ -273,7 +273,6 @@ class Engine(BatchMethods):
         if on_worker():
             raise RuntimeError("an event loop inside a program's own trace() cannot wait for further proofs")
         self._check_open()
-        self.sweep()
         port: LoopPort
         if kind == "trio":
             from .ports.trio import TrioPort
@@ -289,6 +288,8 @@ class Engine(BatchMethods):
             port = AsyncioPort(self)
         with self._lock:
             self._ports.add(port)
+        if kind == "asyncio":
+            self._stir_supervisor()  # which has to look after it from now on
         return port
 
     @contextlib.contextmanager

@@ -85,12 +85,7 @@ class AsyncioPort(LoopPort):
                 future.set_result(outcome)
 
         waiter.resolve = resolve
-        try:
-            return await future
-        except BaseException:
-            waiter.gone = True
-            self.engine.leave(waiter)
-            raise
+        return await future
 
     async def check_cancelled(self) -> None:
         """See `LoopPort.check_cancelled`. asyncio delivers a cancellation where a task next waits."""

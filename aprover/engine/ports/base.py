@@ -119,7 +119,7 @@ class LoopPort(Port):
 
     @abstractmethod
     async def wait(self, waiter: Waiter) -> Outcome:
-        """Waits for the answer. If cancelled, the waiter leaves."""
+        """Waits for the answer. Whoever catches a cancellation of this has the waiter leave the engine."""
 
     @abstractmethod
     async def check_cancelled(self) -> None:

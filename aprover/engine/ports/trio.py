@@ -108,8 +108,8 @@ class TrioPort(LoopPort):
             trio.lowlevel.reschedule(task, Value(outcome))
 
         def abort(_: Callable[[], object]) -> Abort:
+            # From this moment on; the caller's exception handler does the rest.
             waiter.gone = True
-            self.engine.leave(waiter)
             return Abort.SUCCEEDED
 
         waiter.resolve = resolve
