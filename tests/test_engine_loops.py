@@ -22,6 +22,7 @@ from aprover.engine.ports.base import SLICE, Waiter
 from aprover.engine.request import Request
 from tests.support.engine_shells import (
     LOOPS,
+    TAGS,
     TIMEOUT,
     Gate,
     MakeOdd,
@@ -376,3 +377,34 @@ class TestLoopsThatEnd:
         await trio.testing.wait_all_tasks_blocked()
         assert trio.lowlevel.current_statistics().tasks_living == before
         assert sum(map(len, runner.instruments.values())) == instruments
+
+
+class TestSplitting:
+    POLICY = aprover.AdaptivePolicy(longest_inline=0, shortest_split=0, smallest_gain=0)
+    """Splits whatever comes alone."""
+
+    async def test_a_split_proof_has_the_same_bytes(self) -> None:
+        """However many workers had a part in it."""
+        program = Fibonacci(2**14, a=next(TAGS))
+        async with aprover.open_engine(workers=3, policy=self.POLICY) as engine:
+            split = await engine.prove(program)
+            assert engine.statistics().split == 1
+        async with aprover.open_engine(workers=1, policy=aprover.AlwaysOffload()) as engine:
+            assert await engine.prove(program) == split
+            assert engine.statistics().split == 0
+
+    async def test_small_work_goes_ahead_of_a_split_proof(self) -> None:
+        """A helper leaves it; and when there is nothing else, enters it again. Cancelled, all of them stop."""
+        async with aprover.open_engine(workers=2, policy=self.POLICY) as engine:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(engine.prove, Fibonacci(2**22))
+                with trio.fail_after(TIMEOUT):
+                    for _ in range(3):
+                        while engine.statistics().busy_workers < 2:
+                            await trio.sleep(0.001)
+                        assert await engine.prove(fresh())
+                assert engine.statistics().proofs == 3
+                nursery.cancel_scope.cancel()
+            seen = engine.statistics()
+            assert (seen.split, seen.offloaded) == (1, 3)
+        assert engine.statistics().cancelled == 1
