@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -392,6 +393,33 @@ class TestInterruptsAndExit:
         """A long proof stops, all threads end, and the interrupt goes on."""
         done = run_script(script)
         assert (done.stdout, done.stderr, done.returncode) == ("KeyboardInterrupt []\n", "", 0)
+
+    @pytest.mark.parametrize("where", ["aprover.engine.core:FlightQueue.push", "aprover.engine.engine:Engine._settled"])
+    def test_an_interrupt_in_the_middle_of_a_request_breaks_nothing(
+        self, where: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is raised where the core is whole, and the next request of this loop is served."""
+        owner_name, _, name = where.rpartition(".")
+        owner: Any = pkgutil.resolve_name(owner_name)
+        real = getattr(owner, name)
+        interrupts = [True]
+
+        def interrupted(*args: Any, **settings: Any) -> Any:
+            if interrupts:
+                interrupts.pop()
+                os.kill(os.getpid(), signal.SIGINT)
+            return real(*args, **settings)
+
+        async def main() -> None:
+            async with aprover.open_engine(policy=aprover.AlwaysOffload()) as engine:
+                monkeypatch.setattr(owner, name, interrupted)
+                with pytest.raises(KeyboardInterrupt):
+                    await engine.prove(fresh())
+                assert not interrupts
+                assert await engine.prove(fresh())
+                assert engine.statistics().waiters == 0
+
+        trio.run(main)
 
     def test_the_default_engine_does_not_keep_the_process(self) -> None:
         """At exit, a trace() that does not end is waited for no longer than the bound."""

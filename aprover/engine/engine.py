@@ -275,8 +275,10 @@ class Engine(BatchMethods):
         self._check_open()
         port: LoopPort
         if kind == "trio":
-            from .ports.trio import TrioPort
+            from .ports.trio import TrioPort, protect
 
+            # Halfway through these, an interrupt would leave the core in no state at all; it is raised a little later.
+            protect(Engine.perform, Core.hit, Core.attempt, Core.submit, Core.leave, Core.inline_done)
             port = TrioPort(self)
         else:
             loop = _running_asyncio()
@@ -591,10 +593,13 @@ class Engine(BatchMethods):
                     outcome = await port.wait(waiter)
                 else:
                     outcome = await _watch(waiter, flight.control, progress)
-        except BaseException:
+        except BaseException as error:
             # Ignored if the waiter is not, or no longer, among those who wait.
             waiter.gone = True
             self.leave(waiter)
+            if isinstance(error, KeyboardInterrupt):
+                # It may have come between the core's answer and its effects.
+                port.schedule()
             raise
         assert outcome is not None
         return outcome

@@ -18,10 +18,16 @@ from .base import FOREVER, LoopPort, Waiter
 if TYPE_CHECKING:
     from ..engine import Engine
 
-__all__ = ["TrioPort"]
+__all__ = ["TrioPort", "protect"]
 
 MOMENT = 0.001
 """Seconds by which the engine's clock and the run's may disagree."""
+
+
+def protect(*functions: Callable[..., object]) -> None:
+    """Has Trio raise no KeyboardInterrupt inside these. (Before 0.27 it cannot do that to what exists already.)"""
+    for function in functions:
+        trio.lowlevel.enable_ki_protection(function)
 
 
 class _Ticks:
