@@ -92,6 +92,7 @@ class Report:
     """What happened. Times in seconds, memory in bytes."""
 
     settings: Settings
+    workers: int
     statistics: EngineStatistics
     seconds: float
     """From the first request to the last answer."""
@@ -116,12 +117,14 @@ class Report:
         """As names and values, for people."""
         seen, settings = self.statistics, self.settings
         share = 100 / max(1, seen.requests)
-        workers = seen.busy_workers + seen.idle_workers
         placed = f"{seen.inline} inline, {seen.offloaded} offloaded, {seen.split} split"
         cache = f"{_mib(seen.cache_bytes)} of {_mib(settings.cache_bytes)}, {seen.cache_entries} proofs"
         memory = self.memory
         return [
-            ("load", f"{settings.concurrency} tasks under {settings.loop}, {workers} workers, {self.seconds:.1f} s"),
+            (
+                "load",
+                f"{settings.concurrency} tasks under {settings.loop}, {self.workers} workers, {self.seconds:.1f} s",
+            ),
             ("throughput", f"{self.answered / self.seconds:,.0f} answers a second, {seen.proofs} proofs made"),
             ("latency", _times(self.latencies)),
             ("requests", f"{seen.requests}, {seen.hits * share:.1f} % hits, {seen.joins * share:.1f} % joins"),
@@ -249,13 +252,12 @@ class _Load:
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(self.beat)
             watchers.start_soon(self.watch_memory)
-            self.until = math.inf
+            self.until = begun + self.settings.seconds
             async with anyio.create_task_group() as callers:
                 for i in range(self.settings.concurrency):
                     callers.start_soon(self.caller, engine)
                     if i % STARTED_AT_ONCE == 0:
                         await anyio.lowlevel.checkpoint()
-                self.until = time.perf_counter() + self.settings.seconds
             watchers.cancel_scope.cancel()
         return time.perf_counter() - begun
 
@@ -319,6 +321,7 @@ async def _run(settings: Settings) -> Report:
     left += [f"{count} requests failed with {name}" for name, count in load.failures.items()]
     return Report(
         settings=settings,
+        workers=engine.workers,
         statistics=seen,
         seconds=seconds,
         answered=load.answered,
