@@ -261,7 +261,7 @@ class Engine(BatchMethods):
         # Trio first: as a guest it runs inside another loop.
         if trio is not None and trio.lowlevel.in_trio_task():
             port = getattr(self._local, "trio", None)
-            if port is None or port.is_dead():
+            if port is None:
                 port = self._local.trio = self._new_port("trio")
             return port
         port = getattr(self._local, "asyncio", None)
@@ -316,6 +316,9 @@ class Engine(BatchMethods):
 
     def port_died(self, port: Port) -> None:
         """The loop has ended, or this engine has."""
+        if getattr(self._local, "trio", None) is port:
+            # A Trio run ends on its own thread.
+            self._local.trio = None
         with self._lock:
             known = port in self._ports
             self._ports.discard(port)
