@@ -257,7 +257,7 @@ class TestText:
     @given(st.text() | st.recursive(st.none() | st.floats() | st.text(), st.lists).map(json.dumps))
     def test_any_other_text_is_a_value_error(self, text: str) -> None:
         """A file that another wrote, or half a file."""
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             CostModel.loads(text)
 
     @given(st.data())
@@ -291,49 +291,58 @@ class TestScaling:
         """From batches that ran beside one other."""
         learned = Scaling()
         for i in range(60):
-            learned.observe(2 / scaling, 1.0, i * 1e-3)
+            learned.observe(2 / scaling, 1.0, 0.0, i * 1e-3)
         assert learned.value(0.06) == pytest.approx(scaling, rel=0.05)
         assert learned.slowdown(1.0, 0.06) == pytest.approx(2 / scaling, rel=0.05)
         assert learned.slowdown(0.0, 0.06) == 1.0
 
     def test_more_threads_are_brought_to_two(self) -> None:
         """Four of efficiency 0.5 get 2.5 done, each slowed 1.6 times."""
-        learned = Scaling()
+        learned = Scaling(4)
         for i in range(60):
-            learned.observe(1.6, 3.0, i * 1e-3)
+            learned.observe(1.6, 3.0, 0.0, i * 1e-3)
         assert learned.value(0.06) == pytest.approx(1.5, rel=0.05)
         assert learned.slowdown(3.0, 0.06) == pytest.approx(1.6, rel=0.05)
 
+    def test_more_threads_than_cores_share_them(self) -> None:
+        """Two workers and a busy loop on two cores: each has a third of what these get done."""
+        learned = Scaling(2)
+        for i in range(60):
+            learned.observe(3 / 1.5, 1.0, 1.0, i * 1e-3)
+        assert learned.value(0.06) == pytest.approx(1.5, rel=0.05)
+        assert learned.slowdown(2.0, 0.06) == pytest.approx(2.0, rel=0.05)
+
     def test_what_ran_alone_says_nothing(self) -> None:
         """Nor what ran beside others for half of its time."""
-        learned = Scaling(1.7)
+        learned = Scaling(prior=1.7)
         for others in (0.0, 0.5):
-            learned.observe(3.0, others, 1.0)
+            learned.observe(3.0, others, 0.0, 1.0)
         assert learned.value(1.0) == 1.7
 
     def test_good_news_is_believed_sooner_than_bad(self) -> None:
         """An event loop beside the workers makes threads look worse than they are, never better."""
-        better, worse = Scaling(1.5), Scaling(1.5)
+        better, worse = Scaling(prior=1.5), Scaling(prior=1.5)
         for learned, ratio in ((better, 2 / 2.0), (worse, 2 / 1.125)):  # as far up as down, in the logarithm
             for i in range(3):
-                learned.observe(2 / 1.5, 1.0, i * 1e-3)
-            learned.observe(ratio, 1.0, 4e-3)
+                learned.observe(2 / 1.5, 1.0, 0.0, i * 1e-3)
+            learned.observe(ratio, 1.0, 0.0, 4e-3)
         assert better.value(4e-3) / 1.5 > 1.02 * 1.5 / worse.value(4e-3)
 
     def test_it_forgets(self) -> None:
         """So that threads are tried again: the machine may have changed."""
-        learned = Scaling(1.7)
+        learned = Scaling(prior=1.7)
         for i in range(60):
-            learned.observe(4.0, 1.0, i * 1e-3)
-        assert learned.value(0.06) < 0.7
+            learned.observe(4.0, 1.0, 0.0, i * 1e-3)
+        assert learned.value(5.0) == learned.value(0.06) < 0.7
         assert learned.value(60.0) == pytest.approx(1.7, rel=0.01)
 
-    @given(st.lists(st.tuples(st.floats(), st.floats(0, 16), st.floats(0, 1e6))))
-    def test_it_stays_within_reason(self, seen: list[tuple[float, float, float]]) -> None:
+    @given(st.integers(1, 64), st.lists(st.tuples(st.floats(), st.floats(0, 16), st.floats(0, 3), st.floats(0, 1e6))))
+    def test_it_stays_within_reason(self, cores: int, seen: list[tuple[float, float, float, float]]) -> None:
         """Half of one thread to two, whatever it is told."""
-        learned = Scaling()
+        learned = Scaling(cores)
         now = 0.0
-        for ratio, others, step in seen:
+        for ratio, beside, loops, step in seen:
             now += step
-            learned.observe(ratio, others, now)
+            learned.observe(ratio, beside, loops, now)
             assert 0.5 - 1e-9 <= learned.value(now) <= 2.0 + 1e-9
+            assert learned.slowdown(beside, now) >= 1

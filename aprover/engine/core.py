@@ -69,6 +69,10 @@ __all__ = ["TICK_BUDGET", "Core"]
 FOREVER = math.inf
 HIT_SECONDS = 2e-6
 """What a hit takes of it, about."""
+SUBMIT_SECONDS = 4e-6
+"""What any other request takes of a loop."""
+DELIVERY_SECONDS = 6e-6
+"""What an answer that is delivered takes of a loop."""
 LEAST_SHARE = 30e-6
 """Seconds of queued work for which one more worker is woken: half of what the waking takes."""
 PATIENCE = 5e-3
@@ -268,7 +272,11 @@ class Core:
         self._busy = 0.0
         """Seconds of all workers together that batches took, up to `_busy_at`."""
         self._busy_at = clock()
-        self._scaling = Scaling()
+        self._loops = 0.0
+        """Seconds that loops were busy with requests, about, up to `_busy_at`."""
+        self._loops_owe = 0.0
+        """Seconds of such work that they have before them."""
+        self._scaling = Scaling(workers)
         self._stretch = 1.0
         self._stretch_at = 0.0
 
@@ -351,6 +359,7 @@ class Core:
             if decision is not None:
                 return decision
             self._count.requests += 1
+            self._loops_owe += SUBMIT_SECONDS
             overloaded = self._pending >= self._max_pending
             if overloaded and self._on_overload == "raise":
                 self._count.rejected += 1
@@ -414,6 +423,7 @@ class Core:
         proved = not isinstance(result, BaseException)
         with self._lock:
             now = self._clock()
+            self._loops += wall
             owner, flight.owner = flight.owner, None
             port = self._ports.get(owner.port) if owner is not None else None
             if port is not None and wall > flight.predicted:
@@ -542,9 +552,10 @@ class Core:
         with self._lock:
             now = self._clock()
             self._python_over(batch)
-            others = self._batch_over(batch, now)
+            wall = seconds if wall is None else wall
+            beside, loops = self._batch_over(batch, wall, now)
             if not any(isinstance(result, BaseException) for result in results) and not batch.split:
-                self._learn(batch, seconds, seconds if wall is None else wall, others, now)
+                self._learn(batch, seconds, wall, beside, loops, now)
             for flight, result, size in zip(batch.flights, results, sizes, strict=True):
                 flight.batch = None
                 if isinstance(result, ProvingCancelled) and (flight.flagged or batch.inline):
@@ -672,6 +683,7 @@ class Core:
                 port = self._port(waiter.port, tick)
                 port.requests += 1
                 port.spent += HIT_SECONDS
+                self._loops_owe += HIT_SECONDS
                 return Hit(proof, port.spent > TICK_BUDGET)
         if deadline < FOREVER and deadline <= self._clock():
             count.requests += 1
@@ -683,6 +695,7 @@ class Core:
         count.requests += 1
         count.joins += 1
         self._port(waiter.port, tick).requests += 1
+        self._loops_owe += SUBMIT_SECONDS
         effects = Effects()
         if flight.state is State.CANCELLING:
             flight.control.cancel_flag[0] = 0
@@ -809,6 +822,7 @@ class Core:
         seats, flight.seats = flight.seats, {}
         if seats:
             self._waiters -= len(seats)
+            self._loops_owe += DELIVERY_SECONDS * len(seats)
             ended.append((seats, outcome))
 
     def _cancel(self, flight: Flight, effects: Effects, ended: _Ended) -> None:
@@ -977,7 +991,7 @@ class Core:
             batch.python = True
             self._python += 1
         self._sum_busy(now)
-        batch.busy_before = self._busy
+        batch.busy_before, batch.loops_before = self._busy, self._loops
         self._active.add(batch)
         self._count.batches += 1
         if batch.split:
@@ -1067,32 +1081,39 @@ class Core:
             self._python -= 1
 
     def _sum_busy(self, now: float) -> None:
-        self._busy += len(self._active) * (now - self._busy_at)
+        passed = now - self._busy_at
+        self._busy += len(self._active) * passed
+        worked = min(passed, self._loops_owe)
+        self._loops += worked
+        self._loops_owe -= worked
         self._busy_at = now
 
-    def _batch_over(self, batch: Batch, now: float) -> float:
-        """Takes it off the books; returns how many others ran beside it on average."""
+    def _batch_over(self, batch: Batch, wall: float, now: float) -> tuple[float, float]:
+        """Takes it off the books; returns how many workers and how many loops were busy beside it, on average."""
         if batch.inline:
-            return float(len(self._active))
+            self._loops += wall
+            return float(len(self._active)), 0.0
         self._sum_busy(now)
         self._active.discard(batch)
         self._teams = [team for team in self._teams if team.batch is not batch]
         duration = now - batch.pulled
-        return max(0.0, (self._busy - batch.busy_before) / duration - 1) if duration > 0 else 0.0
+        if duration <= 0:
+            return 0.0, 0.0
+        loops = min(1.0, (self._loops - batch.loops_before) / duration)
+        return max(0.0, (self._busy - batch.busy_before) / duration - 1), loops
 
-    def _learn(self, batch: Batch, seconds: float, wall: float, others: float, now: float) -> None:
+    def _learn(self, batch: Batch, seconds: float, wall: float, beside: float, loops: float, now: float) -> None:
         works = [flight.work for flight in batch.flights]
         if batch.inline:
             self._learn_stretch(wall, seconds, now)
         else:
             predicted = math.fsum(map(self._cost.predict_proof, works))
-            self._scaling.observe(seconds / predicted, others, now)
-        self._observe(works, seconds, others, now)
+            self._scaling.observe(seconds / predicted, beside, loops, now)
+        self._observe(works, seconds, beside + loops, now)
 
     def _observe(self, works: Sequence[Work], seconds: float, others: float, now: float) -> None:
         """Teaches the cost model what it would have taken alone."""
-        beside = min(others, max(1.0, self._workers - 1.0))
-        slowdown = max(1.01, self._scaling.slowdown(beside, now)) if others > 0.1 else 1.0
+        slowdown = max(1.01, self._scaling.slowdown(others, now)) if others > 0.1 else 1.0
         self._cost.observe(works, seconds, slowdown=slowdown)
 
     def _learn_stretch(self, wall: float, c_time: float, now: float) -> None:

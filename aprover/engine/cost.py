@@ -407,34 +407,38 @@ class Scaling:
     ran alone, so the two do not chase each other.
 
     Args:
+        cores: How many threads can run at once.
         prior: Believed until something was seen, and again when the last sight of it is long ago. Somewhat too good:
             who expects too little of threads never tries them, and never learns.
     """
 
     GAIN = 0.25
     DOUBTFUL_GAIN = 0.16
-    """For what looks worse than was believed: an event loop may have been busy beside them, which is not seen here."""
+    """For what looks worse than was believed: an event loop, or another process, may be busy beside them unseen."""
     HALF_LIFE = 5.0
-    """Seconds after which half of what was learned is forgotten."""
+    """Seconds for which what was learned is believed; after so many more, half of it is forgotten."""
 
-    def __init__(self, prior: float = 1.75) -> None:
+    def __init__(self, cores: int = 2, prior: float = 1.75) -> None:
+        self._cores = max(2, cores)
         self._prior = prior
         self._beside = math.log(2 / prior)
         self._seen = -math.inf
 
-    def observe(self, ratio: float, others: float, now: float) -> None:
+    def observe(self, ratio: float, beside: float, loops: float, now: float) -> None:
         """Learns from one batch.
 
         Args:
             ratio: Measured over predicted time.
-            others: How many other batches ran beside it, on average over its time. Mixed cases say little and are
+            beside: How many other batches ran beside it, on average over its time. Mixed cases say little and are
                 left out.
+            loops: How many event loops were busy beside them.
             now: The time, in seconds.
         """
-        if others <= 0.75 or not 0 < ratio < math.inf:
+        if beside <= 0.75 or not 0 < ratio < math.inf:
             return
-        # For n threads of efficiency e, the slowdown is n / (1 + (n-1) e); brought to that of two.
-        efficiency = ((1 + others) / ratio - 1) / others
+        # n threads on so many cores get 1 + (cores - 1) e done, e being the efficiency; each is slowed by n over that.
+        threads = 1 + beside + loops
+        efficiency = (threads / ratio - 1) / (min(threads, self._cores) - 1)
         two = math.log(2 / min(2.0, max(0.5, 1 + efficiency)))
         gain = self.GAIN if two < self._beside else self.DOUBTFUL_GAIN
         if now - self._seen >= self.HALF_LIFE:
@@ -444,9 +448,11 @@ class Scaling:
 
     def value(self, now: float) -> float:
         """What two threads get done together, relative to one: 0.5 to 2."""
-        trust = 0.5 ** (max(0.0, now - self._seen) / self.HALF_LIFE) if self._seen > -math.inf else 0.0
+        age = now - self._seen
+        trust = 1.0 if age <= self.HALF_LIFE else 0.5 ** (age / self.HALF_LIFE - 1)
         return self._prior + trust * (2 / math.exp(self._beside) - self._prior)
 
     def slowdown(self, others: float, now: float) -> float:
-        """By what factor a batch is slower for so many others beside it."""
-        return (1 + others) / (1 + others * (self.value(now) - 1))
+        """By what factor a batch is slower for so many others beside it, batches or busy loops."""
+        threads = 1 + others
+        return max(1.0, threads / (1 + (min(threads, self._cores) - 1) * (self.value(now) - 1)))

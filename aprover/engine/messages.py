@@ -217,7 +217,9 @@ class Batch:
     python: bool = False
     """A user's trace() is running for it."""
     busy_before: float = 0.0
-    """The core's sum of busy time when it was pulled."""
+    """The core's sum of workers' busy time when it was pulled."""
+    loops_before: float = 0.0
+    """The core's sum of loops' busy time when it was pulled."""
 
 
 @attrs.frozen(eq=False)

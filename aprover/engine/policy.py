@@ -129,6 +129,7 @@ class AdaptivePolicy:
         preference: Work that is long for a loop goes to the workers even if the loop is sooner, but not by this factor.
         short: What is not long for a loop.
         largest_stretch: No inline work while it takes so many times as long as its C code.
+        noise: A smaller ratio than this says nothing: it is overhead.
         largest_lag: While the loop comes later than this, only such work is inline as is shorter than a delivery.
         shortest_split: Proofs below are not split.
         smallest_gain: Two threads have to get done so many times as much as one, for a proof to be split.
@@ -144,6 +145,7 @@ class AdaptivePolicy:
     preference: float = attrs.field(default=0.92, validator=_seconds)
     short: float = attrs.field(default=250e-6, validator=_seconds)
     largest_stretch: float = attrs.field(default=3.0, validator=validators.ge(1))
+    noise: float = attrs.field(default=1.25, validator=validators.ge(1))
     largest_lag: float = attrs.field(default=5e-3, validator=_seconds)
     shortest_split: float = attrs.field(default=5e-3, validator=_seconds)
     smallest_gain: float = attrs.field(default=1.15, validator=_seconds)
@@ -195,7 +197,8 @@ class AdaptivePolicy:
 
     def _inline(self, cost: float, load: Load) -> float:
         """Seconds until so much work is done on the loop, and what the workers have before them as well."""
-        cost *= load.stretch
+        if load.stretch > self.noise:
+            cost *= load.stretch
         if not load.busy:
             return cost
         # Beside workers it has half of what two threads get done, and takes the other half from them.

@@ -1,0 +1,220 @@
+"""The policies: what each decides, and how far the adaptive one is from the best, on a machine with a virtual clock."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aprover.engine.policy import AdaptivePolicy, AlwaysInline, AlwaysOffload, FixedPolicy, Load, Placement, Policy
+from tests.support.engine_sim import run_bursts
+
+INLINE, OFFLOAD = Placement.INLINE, Placement.OFFLOAD
+TIMES = st.floats(1e-6, 2e-3)
+LOADS = st.builds(
+    Load,
+    together=st.floats(1, 1000),
+    requests=st.floats(1, 10_000),
+    workers=st.integers(1, 16),
+    idle=st.integers(0, 16),
+    busy=st.integers(0, 16),
+    queued=st.integers(0, 1000),
+    queue_cost=st.floats(0, 10),
+    running_cost=st.floats(0, 10),
+    scaling=st.floats(0.5, 2),
+    stretch=st.floats(1, 10),
+    lag=st.floats(0, 0.1),
+    python=st.booleans(),
+)
+
+
+def load(**changes: object) -> Load:
+    """A quiet engine with two workers, and one request."""
+    quiet = Load(
+        together=1.0,
+        requests=1.0,
+        workers=2,
+        idle=2,
+        busy=0,
+        queued=0,
+        queue_cost=0.0,
+        running_cost=0.0,
+        scaling=1.75,
+        stretch=1.0,
+        lag=0.0,
+        python=False,
+    )
+    return attrs.evolve(quiet, **changes)  # type: ignore[arg-type]
+
+
+def place(cost: float, **changes: object) -> Placement:
+    return AdaptivePolicy().place(cost, load(**changes))[0]
+
+
+def release(count: int, cost: float, **changes: object) -> Placement:
+    return AdaptivePolicy().release(count, count * cost, load(**changes))[0]
+
+
+class TestAdaptive:
+    def test_a_lone_request_is_inline_until_a_wake_up_is_cheap(self) -> None:
+        """Under a tenth of the work."""
+        assert [place(cost) for cost in (2e-6, 50e-6, 500e-6)] == [INLINE] * 3
+        assert [place(cost) for cost in (1.2e-3, 10e-3, 1.0)] == [OFFLOAD] * 3
+
+    def test_many_go_to_the_workers_but_the_shortest_never_do(self) -> None:
+        """To deliver such an answer takes longer than to make it."""
+        assert place(100e-6, together=50, requests=50) is OFFLOAD
+        assert place(5e-6, together=1000, requests=1000) is INLINE
+        assert release(50, 100e-6) is OFFLOAD
+        assert release(2, 20e-6) is INLINE
+
+    def test_threads_that_hinder_each_other_are_not_used(self) -> None:
+        """Many are inline then, and what is too long for that has one worker."""
+        assert release(50, 100e-6, scaling=0.8) is INLINE
+        policy = AdaptivePolicy()
+        assert policy.width(load(scaling=0.8)) == 1
+        assert policy.width(load(scaling=1.2)) == 2
+        assert not policy.split(1.0, load(scaling=1.0))
+
+    def test_those_who_wait_for_the_same_proof_pull_it_onto_the_loop(self) -> None:
+        """A hit costs less than a delivery."""
+        assert place(1.2e-3) is OFFLOAD
+        assert place(1.2e-3, requests=100) is INLINE
+
+    def test_what_is_queued_before_it_counts(self) -> None:
+        """Waiting behind a second of work is slower than any wake-up, if threads are worth it."""
+        assert release(10, 100e-6, scaling=2.0) is OFFLOAD
+        busy = {"idle": 0, "busy": 2, "running_cost": 1.0, "queue_cost": 1.0, "queued": 5}
+        assert release(10, 100e-6, scaling=2.0, **busy) is INLINE
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"python": True}, "a trace() in Python is running"),
+            ({"stretch": 3.5}, "inline work is held up"),
+            ({"lag": 0.05}, "the loop is late"),
+        ],
+    )
+    def test_what_keeps_work_off_the_loop(self, changes: dict[str, object], reason: str) -> None:
+        """Each with its reason."""
+        policy = AdaptivePolicy()
+        assert place(50e-6) is INLINE
+        assert policy.place(50e-6, load(**changes)) == (OFFLOAD, reason)
+        assert policy.release(3, 150e-6, load(**changes)) == (OFFLOAD, reason)
+
+    def test_large_proofs_are_split_among_idle_workers(self) -> None:
+        """From 5 ms on, if there is an idle worker and threads are worth it."""
+        policy = AdaptivePolicy()
+        assert policy.split(6e-3, load(idle=1))
+        assert not policy.split(4e-3, load(idle=1))
+        assert not policy.split(6e-3, load(idle=0))
+
+    @given(LOADS, TIMES, st.integers(1, 1000))
+    def test_any_load_gets_a_decision(self, load: Load, cost: float, count: int) -> None:
+        """And no load makes work in C inline that is longer than the longest, or while Python is running."""
+        policy = AdaptivePolicy()
+        for placement, reason in (policy.place(cost, load), policy.release(count, count * cost, load)):
+            assert placement in (INLINE, OFFLOAD)
+            assert reason
+            assert not (placement is INLINE and load.python)
+        assert 1 <= policy.width(load) <= load.workers
+        assert policy.place(3e-3, load)[0] is OFFLOAD
+
+    @pytest.mark.parametrize("wrong", [{"wake": -1.0}, {"largest_stretch": 0.5}, {"longest_inline": float("nan")}])
+    def test_settings_are_checked(self, wrong: dict[str, float]) -> None:
+        """When the policy is made."""
+        with pytest.raises(ValueError, match=r"."):
+            AdaptivePolicy(**wrong)
+
+
+class TestBaselines:
+    @pytest.mark.parametrize(
+        ("cost", "enough"), [(5e-6, None), (10e-6, 20), (19e-6, 20), (20e-6, 10), (50e-6, 5), (1.0, 5)]
+    )
+    def test_fixed_thresholds(self, cost: float, enough: int | None) -> None:
+        """Never below 10 us; from 20 tasks at 10 us, 10 at 20 us, 5 at 50 us."""
+        policy = FixedPolicy()
+        assert policy.place(cost, load())[0] is (INLINE if enough is None else OFFLOAD)
+        least = enough or 10**6
+        assert policy.release(least - 1, (least - 1) * cost, load())[0] is INLINE
+        assert policy.release(least, least * cost * 1.000001, load())[0] is (INLINE if enough is None else OFFLOAD)
+
+    def test_always_is_always(self) -> None:
+        """Whatever the load."""
+        for policy, placement in ((AlwaysInline(), INLINE), (AlwaysOffload(), OFFLOAD)):
+            assert policy.place(1.0, load(stretch=9.0))[0] is placement
+            assert policy.release(5, 1e-6, load(stretch=9.0))[0] is placement
+            assert not policy.split(1.0, load())
+
+
+COSTS = [2e-6, 10e-6, 20e-6, 50e-6, 200e-6, 500e-6, 1e-3, 10e-3, 100e-3]
+COUNTS = [1, 4, 16, 64]
+REPETITIONS = [0.0, 0.5, 0.9, 0.99]
+SCALINGS = [0.8, 1.0, 1.5, 2.0]
+LARGE = [(2e-6, 0.0), (10e-6, 0.0), (100e-6, 0.5), (1e-3, 0.9), (10e-3, 0.99)]
+
+
+class TestRegret:
+    """Bursts of concurrent requests on the virtual machine: the time until the last answer, the best arm's against
+    ours.
+
+    All arms have the same cache, the same single flight and the same budget of the tick. The adaptive policy learns
+    during the first bursts what threads are worth and how many requests come together, and is measured after that.
+    """
+
+    def check(
+        self, scaling: float, repetition: float, count: int, seconds: float, *, warm_up: int, measured: int
+    ) -> None:
+        def took(policy: Policy, warm_up: int = 0, measured: int = 1) -> float:
+            return run_bursts(
+                policy,
+                scaling=scaling,
+                seconds=seconds,
+                count=count,
+                repetition=repetition,
+                warm_up=warm_up,
+                measured=measured,
+            ).seconds
+
+        ours = took(AdaptivePolicy(), warm_up, measured)
+        best = min(took(AlwaysInline()), took(AlwaysOffload()))
+        fixed = took(FixedPolicy())
+        cell = f"{seconds * 1e6:g} us x {count} at {repetition:.0%}: {ours:.6f} s, best {best:.6f}, fixed {fixed:.6f}"
+        assert ours <= 1.10 * best, cell
+        assert ours <= 1.10 * fixed, cell
+
+    @pytest.mark.parametrize("scaling", SCALINGS)
+    @pytest.mark.parametrize("repetition", REPETITIONS)
+    def test_within_a_tenth_of_the_best_and_of_the_fixed(self, scaling: float, repetition: float) -> None:
+        """2 us to 100 ms a proof, 1 to 64 at once."""
+        for count in COUNTS:
+            for seconds in COSTS:
+                self.check(scaling, repetition, count, seconds, warm_up=8, measured=4)
+
+    @pytest.mark.parametrize("scaling", SCALINGS)
+    def test_hundreds_and_a_thousand_at_once(self, scaling: float) -> None:
+        """Some cells; the whole grid takes minutes, and is in benchmarks/policy_regret.py."""
+        for seconds, repetition in LARGE:
+            self.check(scaling, repetition, 256, seconds, warm_up=5, measured=2)
+            self.check(scaling, repetition, 1000, seconds, warm_up=3, measured=1)
+
+    def test_the_loop_is_never_held_for_long(self) -> None:
+        """Inline work in one pass: the budget, or one proof that is worth it, of 2 ms at most."""
+        for seconds in (20e-6, 300e-6, 700e-6, 1.9e-3, 10e-3):
+            for repetition in (0.0, 0.99):
+                burst = run_bursts(
+                    AdaptivePolicy(), scaling=1.0, seconds=seconds, count=100, repetition=repetition, warm_up=3
+                )
+                assert burst.stall < 2.1e-3
+
+    def test_a_baseline_is_far_from_the_best_somewhere(self) -> None:
+        """Or the cells would show nothing."""
+
+        def took(policy: Policy, seconds: float) -> float:
+            return run_bursts(policy, scaling=2.0, seconds=seconds, count=64, repetition=0.0, warm_up=0).seconds
+
+        inline = [took(AlwaysInline(), seconds) for seconds in (5e-6, 1e-3)]
+        offload = [took(AlwaysOffload(), seconds) for seconds in (5e-6, 1e-3)]
+        assert inline[0] < 0.8 * offload[0]
+        assert offload[1] < 0.6 * inline[1]
