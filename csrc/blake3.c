@@ -1,10 +1,10 @@
 #include "blake3_internal.h"
 
-const uint8_t apr_key_leaf[32] = "aprover v1 merkle leaf";
-const uint8_t apr_key_node[32] = "aprover v1 merkle node";
-const uint8_t apr_key_air[32] = "aprover v1 air";
-const uint8_t apr_key_transcript[32] = "aprover v1 transcript";
-const uint8_t apr_key_trace[32] = "aprover v1 trace backend";
+const uint8_t apr_key_leaf[32] = "aprover v2 merkle leaf";
+const uint8_t apr_key_node[32] = "aprover v2 merkle node";
+const uint8_t apr_key_air[32] = "aprover v2 air";
+const uint8_t apr_key_transcript[32] = "aprover v2 transcript";
+const uint8_t apr_key_trace[32] = "aprover v2 trace backend";
 
 static void compress(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
 #if APR_HAVE_AVX2_BUILD

@@ -48,24 +48,32 @@ void apr_blake3_output(const apr_blake3 *state, uint64_t block, uint8_t out[64])
 /* One shot, 32 bytes. */
 void apr_blake3_keyed(const uint8_t key[32], const void *data, size_t length, uint8_t out[APR_DIGEST_BYTES]);
 
+#define APR_SALT_BYTES 16
+#define APR_SALT_WORDS 4
+
 /* A matrix in the shape of docs/protocol.md section 6: column c, position j * k + i at values[c * stride + j * k + i],
- * Montgomery form; there are 2^log_blowup cosets of k = 2^log_coset values. */
+ * Montgomery form; there are 2^log_blowup cosets of k = 2^log_coset values. A leaf is a row, or a fold coset of 2^log_arity
+ * positions. */
 typedef struct {
     const uint32_t *values;
+    const uint32_t *salts; /* four words more for each row leaf, columns of their own as long, hashed as they stand; or NULL */
     size_t stride;
     uint32_t columns;
     uint32_t log_coset;
     uint32_t log_blowup;
+    uint32_t log_arity; /* 0: row leaves */
 } apr_matrix;
+
+static inline size_t apr_matrix_leaf_bytes(const apr_matrix *m) {
+    return ((size_t)4 * m->columns << m->log_arity) + (m->salts != NULL ? APR_SALT_BYTES : 0);
+}
 
 /* Kernels that hash eight at a time where that pays; count is any number, digests are written one after another. */
 typedef struct {
     /* inputs: count messages of `length` bytes, message i at inputs + i * step. `out` does not overlap the inputs. */
     void (*hash_many)(const uint8_t key[32], const uint8_t *inputs, size_t step, size_t length, size_t count, uint8_t *out);
-    /* Octet leaves `first .. first + count - 1` of the matrix, as canonical little-endian words (K_LEAF). */
-    void (*hash_octets)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out);
-    /* Row leaves likewise. */
-    void (*hash_rows)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out);
+    /* Leaves `first .. first + count - 1` of the matrix, as canonical little-endian words (K_LEAF). */
+    void (*hash_leaves)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out);
     /* Smallest nonce >= first, < first + count, for which the first u64 of H(key, u64 nonce) has its low `bits` bits
      * zero; returns first + count if there is none. bits <= 32. */
     uint64_t (*grind)(const uint8_t key[32], uint32_t bits, uint64_t first, uint64_t count);

@@ -301,7 +301,7 @@ static inline void load_octets8(const void *source, size_t group, size_t offset,
     else for (int i = 8; i < 16; i++) m[i] = v8_set1(0);
 }
 
-static void VEC_NAME(hash_octets)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
+static __attribute__((noinline)) void hash_octets(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
     v8 key[8];
     broadcast_key(apr_key_leaf, key);
     while (count > 0) {
@@ -314,8 +314,51 @@ static void VEC_NAME(hash_octets)(const apr_matrix *matrix, size_t first, size_t
     }
 }
 
+/* Fold cosets of 2 or 4 positions, which only proofs of several tables have: word by word. */
+typedef struct {
+    const apr_matrix *matrix;
+    size_t spacing;
+    size_t position[8]; /* of the first value of each lane's coset */
+    int adjacent;       /* whether these follow each other */
+} coset_source;
+
+static inline void load_cosets8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]) {
+    const coset_source *s = source;
+    const uint32_t log_arity = s->matrix->log_arity;
+    (void)group;
+    for (size_t i = 0; i < 16; i++) {
+        const size_t word = offset / 4 + i;
+        if (4 * i >= length) {
+            m[i] = v8_set1(0);
+            continue;
+        }
+        const uint32_t *at = s->matrix->values + (word >> log_arity) * s->matrix->stride + (word & ((1u << log_arity) - 1)) * s->spacing;
+        uint32_t lanes[8];
+        if (!s->adjacent)
+            for (size_t lane = 0; lane < 8; lane++) lanes[lane] = at[s->position[lane]];
+        m[i] = v8_canonical(v8_loadu(s->adjacent ? at + s->position[0] : lanes));
+    }
+}
+
+static __attribute__((noinline)) void hash_cosets(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
+    v8 key[8];
+    const uint32_t log_spacing = matrix->log_coset - matrix->log_arity;
+    coset_source source = {.matrix = matrix, .spacing = (size_t)1 << log_spacing};
+    broadcast_key(apr_key_leaf, key);
+    for (size_t now; count > 0; count -= now, first += now, out += APR_DIGEST_BYTES * now) {
+        now = count < 8 ? count : 8;
+        for (size_t i = 0; i < 8; i++) {
+            const size_t leaf = first + (i < now ? i : now - 1);
+            source.position[i] = (leaf >> log_spacing << matrix->log_coset) + (leaf & (source.spacing - 1));
+        }
+        source.adjacent = now == 8 && (first & (source.spacing - 1)) + 8 <= source.spacing;
+        hash8(key, load_cosets8, &source, 1, (size_t)4 * matrix->columns << matrix->log_arity, now, out);
+    }
+}
+
 typedef struct {
     const uint32_t *values; /* at the first of the rows */
+    const uint32_t *salts;  /* likewise, or NULL */
     size_t stride;
     size_t columns;
     size_t rows; /* of the only group; all groups are full where there are several */
@@ -331,35 +374,55 @@ APR_INLINE void prefetch_columns(const row_source *s, size_t row, size_t column)
     }
 }
 
+APR_INLINE v8 load_rows(const uint32_t *p, size_t rows) {
+    if (rows == 8) return v8_loadu(p);
+    uint32_t lanes[8] = {0};
+    for (size_t r = 0; r < rows; r++) lanes[r] = p[r];
+    return v8_loadu(lanes);
+}
+
 static inline void load_rows8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]) {
     const row_source *s = source;
     const uint32_t *p = s->values + offset / 4 * s->stride + 8 * group;
     if (group % 2 == 0) prefetch_columns(s, 8 * group, offset / 4 + 16);
-    for (uint32_t i = 0; i < 16; i++, p += s->stride) {
-        if (i >= length / 4) {
-            m[i] = v8_set1(0);
-        } else if (s->rows == 8) {
-            m[i] = v8_canonical(v8_loadu(p));
-        } else {
-            uint32_t lanes[8] = {0};
-            for (size_t r = 0; r < s->rows; r++) lanes[r] = p[r];
-            m[i] = v8_canonical(v8_loadu(lanes));
-        }
+    for (uint32_t i = 0; i < 16; i++, p += s->stride) m[i] = i >= length / 4 ? v8_set1(0) : v8_canonical(load_rows(p, s->rows));
+}
+
+static inline void load_salted_rows8(const void *source, size_t group, size_t offset, uint32_t length, v8 m[16]) {
+    const row_source *s = source;
+    for (uint32_t i = 0; i < 16; i++) {
+        const size_t word = offset / 4 + i;
+        if (i >= length / 4) m[i] = v8_set1(0);
+        else if (word < s->columns) m[i] = v8_canonical(load_rows(s->values + word * s->stride + 8 * group, s->rows));
+        else m[i] = load_rows(s->salts + (word - s->columns) * s->stride + 8 * group, s->rows);
     }
 }
 
-static void VEC_NAME(hash_rows)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
+static __attribute__((noinline)) void hash_rows(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
     v8 key[8];
     broadcast_key(apr_key_leaf, key);
-    row_source source = {matrix->values + first, matrix->stride, matrix->columns, 8};
-    const size_t length = (size_t)4 * matrix->columns;
-    const size_t most = 8 * MAX_GROUPS;
+    row_source source = {matrix->values + first, NULL, matrix->stride, matrix->columns, 8};
+    const size_t length = apr_matrix_leaf_bytes(matrix), most = 8 * MAX_GROUPS;
+    if (matrix->salts != NULL) {
+        for (size_t done = 0; done < count; done += 8, out += 8 * APR_DIGEST_BYTES) {
+            source = (row_source){matrix->values + first + done, matrix->salts + first + done, matrix->stride, matrix->columns,
+                                  count - done < 8 ? count - done : 8};
+            hash8(key, load_salted_rows8, &source, 1, length, source.rows, out);
+        }
+        return;
+    }
     for (; count >= most; count -= most, source.values += most, out += most * APR_DIGEST_BYTES)
         hash8(key, load_rows8, &source, MAX_GROUPS, length, most, out);
     for (; count > 0; count -= source.rows, source.values += source.rows, out += 8 * APR_DIGEST_BYTES) {
         source.rows = count < 8 ? count : 8;
         hash8(key, load_rows8, &source, 1, length, source.rows, out);
     }
+}
+
+static void VEC_NAME(hash_leaves)(const apr_matrix *matrix, size_t first, size_t count, uint8_t *out) {
+    if (matrix->log_arity == 0) hash_rows(matrix, first, count, out);
+    else if (matrix->log_arity == 3) hash_octets(matrix, first, count, out);
+    else hash_cosets(matrix, first, count, out);
 }
 
 /* ---- proof of work ---- */
@@ -394,8 +457,7 @@ static uint64_t VEC_NAME(grind)(const uint8_t key[32], uint32_t bits, uint64_t f
 
 const apr_hash_kernels VEC_NAME(apr_hash_kernels) = {
     VEC_NAME(hash_many),
-    VEC_NAME(hash_octets),
-    VEC_NAME(hash_rows),
+    VEC_NAME(hash_leaves),
     VEC_NAME(grind),
 };
 

@@ -42,16 +42,16 @@ static void bench_path(const char *name, const apr_hash_kernels *k) {
         double blocks = (32. * w + 63) / 64;
         blocks = (double)(int)blocks;
         snprintf(label, sizeof label, "octets, %u columns, k = 2^5, B = 8", w);
-        apr_matrix tiny = {values, 256, w, 5, 3};
-        MEASURE(label, 20, 32 * blocks, k->hash_octets(&tiny, 0, 32, digests));
+        apr_matrix tiny = {values, NULL, 256, w, 5, 3, 3};
+        MEASURE(label, 20, 32 * blocks, k->hash_leaves(&tiny, 0, 32, digests));
         snprintf(label, sizeof label, "octets, %u columns, k = 2^13, B = 8", w);
-        apr_matrix large = {values, BIG + 16, w, 13, 3};
-        MEASURE(label, 1, 2048 * blocks, k->hash_octets(&large, 0, 2048, digests));
+        apr_matrix large = {values, NULL, BIG + 16, w, 13, 3, 3};
+        MEASURE(label, 1, 2048 * blocks, k->hash_leaves(&large, 0, 2048, digests));
     }
-    apr_matrix wide = {values, BIG + 16, 300, 13, 3};
-    MEASURE("rows, 300 columns, padded stride", 1, 256 * 20., k->hash_rows(&wide, 0, 256, digests));
+    apr_matrix wide = {values, NULL, BIG + 16, 300, 13, 3, 0};
+    MEASURE("rows, 300 columns, padded stride", 1, 256 * 20., k->hash_leaves(&wide, 0, 256, digests));
     wide.stride = BIG;
-    MEASURE("rows, 300 columns, stride 2^16", 1, 256 * 20., k->hash_rows(&wide, 0, 256, digests));
+    MEASURE("rows, 300 columns, stride 2^16", 1, 256 * 20., k->hash_leaves(&wide, 0, 256, digests));
     MEASURE("grind, a nonce", 1, 4096., k->grind(apr_key_trace, 32, 1000, 4096));
 }
 

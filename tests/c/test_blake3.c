@@ -156,9 +156,12 @@ static void test_hash_many(const apr_hash_kernels *kernels) {
 #define MAX_COLUMNS 600
 static uint32_t matrix_values[MAX_COLUMNS * (MAX_POSITIONS + 5)];
 
-static apr_matrix random_matrix(uint32_t columns, uint32_t log_coset, uint32_t log_blowup) {
+static uint32_t matrix_salts[APR_SALT_WORDS * (MAX_POSITIONS + 5)];
+
+static apr_matrix random_matrix(uint32_t columns, uint32_t log_coset, uint32_t log_blowup, uint32_t log_arity, int salted) {
     size_t n = (size_t)1 << (log_coset + log_blowup);
-    apr_matrix m = {matrix_values, n + random_word() % 6, columns, log_coset, log_blowup};
+    apr_matrix m = {matrix_values, salted ? matrix_salts : NULL, n + random_word() % 6, columns, log_coset, log_blowup, log_arity};
+    for (size_t i = 0; i < sizeof matrix_salts / 4; i++) matrix_salts[i] = random_word();
     CHECK(m.stride * columns <= sizeof matrix_values / 4);
     for (size_t i = 0; i < m.stride * columns; i++) {
         uint32_t r = random_word();
@@ -168,57 +171,64 @@ static apr_matrix random_matrix(uint32_t columns, uint32_t log_coset, uint32_t l
 }
 
 /* Leaf bytes as docs/protocol.md section 6 writes them, a value at a time. */
-static void slow_leaf(const apr_matrix *m, int octets, size_t leaf, uint8_t out[32]) {
-    static uint32_t words[8 * MAX_COLUMNS];
-    size_t k = (size_t)1 << m->log_coset, count = 0;
-    for (size_t c = 0; c < m->columns; c++) {
-        const uint32_t *column = m->values + c * m->stride;
-        if (!octets) {
-            words[count++] = fp_to_u32(column[leaf]);
-            continue;
-        }
-        size_t j = leaf / (k / 8), i = leaf % (k / 8);
-        for (size_t e = 0; e < 8; e++) words[count++] = fp_to_u32(column[j * k + i + e * (k / 8)]);
-    }
+static void slow_leaf(const apr_matrix *m, size_t leaf, uint8_t out[32]) {
+    static uint32_t words[8 * MAX_COLUMNS + APR_SALT_WORDS];
+    const size_t k = (size_t)1 << m->log_coset, arity = (size_t)1 << m->log_arity, step = k / arity;
+    size_t count = 0;
+    for (size_t c = 0; c < m->columns; c++)
+        for (size_t e = 0; e < arity; e++)
+            words[count++] = fp_to_u32(m->values[c * m->stride + leaf / step * k + leaf % step + e * step]);
+    for (size_t i = 0; m->salts != NULL && i < APR_SALT_WORDS; i++) words[count++] = m->salts[i * m->stride + leaf];
+    CHECK(4 * count == apr_matrix_leaf_bytes(m));
     apr_blake3_keyed(apr_key_leaf, words, 4 * count, out);
 }
 
-static void check_leaves(const apr_hash_kernels *kernels, const apr_matrix *m, int octets, size_t first, size_t count) {
+static void check_leaves(const apr_hash_kernels *kernels, const apr_matrix *m, size_t first, size_t count) {
     static uint8_t out[(MAX_POSITIONS + 1) * 32];
     uint8_t expected[32];
     memset(out, 0xa5, sizeof out);
-    (octets ? kernels->hash_octets : kernels->hash_rows)(m, first, count, out);
+    kernels->hash_leaves(m, first, count, out);
     for (size_t i = 0; i < count; i++) {
-        slow_leaf(m, octets, first + i, expected);
+        slow_leaf(m, first + i, expected);
         CHECK(memcmp(out + 32 * i, expected, 32) == 0);
     }
     for (size_t i = 32 * count; i < 32 * count + 32; i++) CHECK(out[i] == 0xa5);
 }
 
-/* Leaves of every small height and blowup, whole and in slices that start and end anywhere. */
+static void check_slices(const apr_hash_kernels *kernels, const apr_matrix *m) {
+    const size_t leaves = (size_t)1 << (m->log_coset + m->log_blowup - m->log_arity);
+    check_leaves(kernels, m, 0, leaves);
+    for (int s = 0; s < 4; s++) {
+        size_t first = random_word() % leaves, count = random_word() % (leaves - first + 1);
+        check_leaves(kernels, m, first, count);
+    }
+}
+
+/* Leaves of every small height, blowup and arity, whole and in slices that start and end anywhere; rows with salts too. */
 static void test_leaves(const apr_hash_kernels *kernels) {
     static const uint32_t widths[] = {1, 2, 3, 5, 16, 17, 32, 33, 70};
     for (uint32_t log_coset = 3; log_coset <= 8; log_coset++)
         for (uint32_t log_blowup = 0; log_blowup <= 3 && log_coset + log_blowup <= 9; log_blowup++)
             for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
                 if (widths[w] > 5 && log_coset > 6) continue;
-                apr_matrix m = random_matrix(widths[w], log_coset, log_blowup);
-                size_t n = (size_t)1 << (log_coset + log_blowup);
-                for (int octets = 0; octets < 2; octets++) {
-                    size_t leaves = octets ? n / 8 : n;
-                    check_leaves(kernels, &m, octets, 0, leaves);
-                    for (int s = 0; s < 4; s++) {
-                        size_t first = random_word() % leaves, count = random_word() % (leaves - first + 1);
-                        check_leaves(kernels, &m, octets, first, count);
-                    }
+                for (uint32_t log_arity = 0; log_arity <= 3; log_arity++) {
+                    const apr_matrix m = random_matrix(widths[w], log_coset, log_blowup, log_arity, 0);
+                    check_slices(kernels, &m);
                 }
+                const apr_matrix salted = random_matrix(widths[w], log_coset, log_blowup, 0, 1);
+                check_slices(kernels, &salted);
             }
-    static const uint32_t wide[] = {255, 256, 257, 300, 512, 513, 600};
+    static const uint32_t wide[] = {252, 253, 255, 256, 257, 300, 508, 512, 513, 600};
     for (size_t w = 0; w < sizeof wide / sizeof wide[0]; w++) {
-        apr_matrix m = random_matrix(wide[w], 4, 1);
-        check_leaves(kernels, &m, 0, 0, 32);
-        check_leaves(kernels, &m, 0, 3, 21);
-        check_leaves(kernels, &m, 1, 0, 4);
+        for (int salted = 0; salted < 2; salted++) {
+            const apr_matrix rows = random_matrix(wide[w], 4, 1, 0, salted);
+            check_leaves(kernels, &rows, 0, 32);
+            check_leaves(kernels, &rows, 3, 21);
+        }
+        for (uint32_t log_arity = 1; log_arity <= 3; log_arity++) {
+            const apr_matrix cosets = random_matrix(wide[w], 4, 1, log_arity, 0);
+            check_leaves(kernels, &cosets, 0, 32 >> log_arity);
+        }
     }
 }
 
