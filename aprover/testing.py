@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .air import Program, bytecode
-from .air.bytecode import Bytecode
+from .air.bytecode import TableCode
 from .air.check import check_trace, fill_trace
 from .air.expr import ADD, SUB
 from .air.field import P
@@ -115,7 +115,7 @@ def find_underconstrained(
     trace = fill_trace(program)
     publics = air.publics(program.statement())
     check_trace(describe(program), air, trace, publics)
-    raw = bytecode.decode(air.data)
+    raw = bytecode.decode(air.data).tables[0]
     code = _without_registers(raw)
     operands = _evaluate(raw, code, trace, publics)
     bounded = [[row for column, row, _ in raw.boundaries if column == c] for c in range(raw.columns)]
@@ -149,7 +149,7 @@ def _mutations(cells: Values, values: Sequence[int], generator: np.random.Genera
     return np.array(tried)
 
 
-def _without_registers(raw: Bytecode) -> _Code:
+def _without_registers(raw: TableCode) -> _Code:
     leaves = len(raw.reads) + len(raw.periodics) + raw.publics + len(raw.constants)
     reads_below = [1 << i if i < len(raw.reads) else 0 for i in range(leaves)]
     register: dict[int, int] = {}
@@ -173,7 +173,7 @@ def _without_registers(raw: Bytecode) -> _Code:
     return _Code(steps, asserts, reads_below)
 
 
-def _evaluate(raw: Bytecode, code: _Code, trace: NDArray[np.uint32], publics: Sequence[int]) -> list[Values]:
+def _evaluate(raw: TableCode, code: _Code, trace: NDArray[np.uint32], publics: Sequence[int]) -> list[Values]:
     """Each operand on all rows; what a read finds below the last row is taken from the top, and asserts nothing."""
     rows = np.arange(len(trace))
     operands: list[Values] = [np.roll(trace[:, column], -offset).astype(np.uint64) for column, offset in raw.reads]

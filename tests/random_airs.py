@@ -105,7 +105,7 @@ def _combine(draw: st.DrawFn, known: Sequence[_Term]) -> _Term:
 
 def run_bytecode(data: bytes, row: int, reads: Mapping[tuple[int, int], int], publics: Sequence[int]) -> list[int]:
     """The asserted values on one row, after docs/protocol.md, section 4.1; registers must be written before use."""
-    code = bytecode.decode(data)
+    code = bytecode.decode(data).tables[0]
     fixed = [reads[read] for read in code.reads]
     fixed += [cycle[row % len(cycle)] for cycle in code.periodics]
     fixed += [*publics, *code.constants]

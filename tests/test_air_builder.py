@@ -251,7 +251,7 @@ class TestBytecode:
         b.assert_equal(x.next, (x + 9) * 5 - 9, name="step")
         b.boundary(x, 0, 5)
         b.boundary(x, 1, P + 4)
-        assert bytecode.decode(b.compile().data).constants == (4, 5, 9, P - 9)
+        assert bytecode.decode(b.compile().data).tables[0].constants == (4, 5, 9, P - 9)
 
     def test_limits_are_errors(self) -> None:
         """An AIR that no verifier would load is refused when it is built."""
@@ -402,7 +402,7 @@ class TestBoundaries:
         b.boundary(x, -16, 4)
         b.boundary(x, 3, 6)
         b.rows(9)
-        code = bytecode.decode(b.compile().data)
+        code = bytecode.decode(b.compile().data).tables[0]
         assert [(column, row) for column, row, _ in code.boundaries] == [(0, 0), (0, 3), (0, 15)]
 
     @pytest.mark.parametrize("row", [16, -17, 2**40])
@@ -543,7 +543,7 @@ def test_sample_with_every_feature() -> None:
     """Poseidon2Rounds has degree 8, periodic columns and arrays of columns, so tests that use it reach these."""
     air = Poseidon2Rounds(tuple(range(16))).compiled()
     assert (air.degree, air.chunks, air.columns) == (8, 7, 16)
-    assert len(bytecode.decode(air.data).periodics) == 20
+    assert len(bytecode.decode(air.data).tables[0].periodics) == 20
 
 
 @given(st.lists(st.integers(-(2**70), 2**70), min_size=4, max_size=4))
@@ -554,7 +554,7 @@ def test_integers_are_taken_modulo_p(values: list[int]) -> None:
     b.rows(8)
     b.assert_zero(x.next * 3 + values[0] + b.periodic(values), name="all")
     b.boundary(x, 0, values[1])
-    code = bytecode.decode(b.compile().data)
+    code = bytecode.decode(b.compile().data).tables[0]
     assert set(code.constants) == {3, values[0] % P, values[1] % P} - (
         {0} if values[0] % P == 0 and values[1] % P else set()
     )

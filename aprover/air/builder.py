@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import ProgramError, shown
 from . import bytecode
-from .compiled import CompiledAir, PublicSlot
+from .compiled import CompiledAir, CompiledTable, PublicSlot
 from .expr import CONSTANT, PERIODIC, PUBLIC, READ, Arena, Column, Expr
 from .field import P
 
@@ -211,44 +211,46 @@ class AirBuilder:
         self._check_reads(plan, 1 << log_height)
         self._check_used(plan, boundaries)
         spec, inputs, outputs = self._public_spec()
-        encoded = bytecode.encode(
+        table = bytecode.encode_table(
             plan,
             log_height=log_height,
             reads=reads,
             columns=columns,
+            column_of={column: column for column in range(columns)},
             periodics=list(self._periodics),
             publics=[self._publics[slot] for slot in spec],
             boundaries=[(boundary.column, boundary.row, boundary.value) for boundary in boundaries],
+            interactions=[],
+            batch=1,
+            preprocessed=[],
         )
         bounded = dict.fromkeys(boundary.column for boundary in boundaries)
         names = [assertion.name for assertion in self.assertions]
         names += [f"boundaries of {self._arena.column_names[column]}" for column in bounded]
-        return CompiledAir(
-            data=encoded.data,
+        compiled = CompiledTable(
+            name="main",
             log_height=log_height,
             columns=columns,
+            written=columns,
+            preprocessed=0,
             reads=tuple(reads),
+            terms=tuple([(item.difference.degree, item.difference.reach) for item in self.assertions]),
+            lookup_degrees=(),
+            interactions=0,
             constraint_names=tuple(names),
-            degree=max((assertion.difference.degree for assertion in self.assertions), default=1),
-            chunks=self._chunks(1 << log_height),
-            cost=encoded.instructions,
-            registers=encoded.registers,
-            public_spec=spec,
+            cost=table.instructions,
+            registers=table.registers,
             column_names=tuple(self._arena.column_names),
             boundary_names=tuple([boundary.name for boundary in boundaries]),
+        )
+        return CompiledAir(
+            data=bytecode.encode([table], [], len(spec)),
+            tables=(compiled,),
+            buses=(),
+            public_spec=spec,
             inputs=inputs,
             outputs=outputs,
         )
-
-    def _chunks(self, height: int) -> int:
-        """docs/protocol.md, section 4.2; a constraint of degree 0 cannot be, since each reads a column."""
-        excess = max(
-            (item.difference.degree * (height - 1) + item.difference.reach - height for item in self.assertions),
-            default=0,
-        )
-        if self.boundaries:
-            excess = max(excess, height - 2)
-        return max(0, excess) // height + 1
 
     def _resolve_boundaries(self, height: int) -> list[Boundary]:
         cells: dict[tuple[int, int], Boundary] = {}

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ProgramError
 from .expr import CONSTANT, MUL, PERIODIC, PUBLIC, READ, Expr
 
-VERSION = 1
+VERSION = 2
 ASSERT = 3
-HEADER_WORDS = 10
+AIR_HEADER_WORDS = 4
+TABLE_HEADER_WORDS = 12
 
+MAX_TABLES = 64
+MAX_BUSES = 64
+MAX_BUS_WIDTH = 16
 MAX_COLUMNS = 4096
 MAX_READS = 16384
 MAX_PERIODICS = 1024
@@ -21,6 +28,7 @@ MAX_CONSTANTS = 16384
 MAX_REGISTERS = 4096
 MAX_INSTRUCTIONS = 2**20
 MAX_BOUNDARIES = 65536
+MAX_INTERACTIONS = 1024
 MAX_SLOTS = 65535
 MAX_WORDS = 8_000_000
 
@@ -29,13 +37,15 @@ class Schedule(NamedTuple):
     """The operations in the order in which they run, and the leaves that they read.
 
     `steps` holds each operation once, before its first use, and the node ``None, root`` where `root` is asserted.
+    `kept` are the values that are needed after the last step.
     """
 
     steps: list[tuple[Expr | None, Expr]]
     leaves: list[Expr]
+    kept: list[Expr]
 
 
-def schedule(roots: Sequence[Expr]) -> Schedule:
+def schedule(roots: Sequence[Expr], kept: Sequence[Expr] = ()) -> Schedule:
     """Depth first in the order of the roots, of two operands first the one that takes more registers.
 
     A value is computed where it is first needed, so live ranges are as short as the order of the constraints
@@ -44,7 +54,7 @@ def schedule(roots: Sequence[Expr]) -> Schedule:
     steps: list[tuple[Expr | None, Expr]] = []
     leaves: list[Expr] = []
     done: set[int] = set()
-    for root in roots:
+    for position, root in enumerate([*roots, *kept]):
         stack = [root]
         while stack:
             node = stack[-1]
@@ -68,39 +78,73 @@ def schedule(roots: Sequence[Expr]) -> Schedule:
                 steps.append((node, node))
                 done.add(node.number)
                 stack.pop()
-        steps.append((None, root))
-    return Schedule(steps, leaves)
+        if position < len(roots):
+            steps.append((None, root))
+    return Schedule(steps, leaves, list(kept))
 
 
-class Encoded(NamedTuple):
+class Interaction(NamedTuple):
+    """A tuple that every row puts on a bus, so many times."""
+
+    bus: int
+    sign: int
+    """0 plus, 1 minus."""
+    multiplicity: Expr
+    values: tuple[Expr, ...]
+
+
+class EncodedTable(NamedTuple):
     data: bytes
     instructions: int
     registers: int
 
 
-def encode(
-    plan: Schedule,
-    *,
-    log_height: int,
-    reads: Sequence[tuple[int, int]],
-    columns: int,
-    periodics: Sequence[Sequence[int]],
-    publics: Sequence[int],
-    boundaries: Sequence[tuple[int, int, Expr]],
-) -> Encoded:
+def encode(tables: Sequence[EncodedTable], bus_widths: Sequence[int], publics: int) -> bytes:
     """The words of an AIR, little-endian.
-
-    Args:
-        plan: From `schedule`.
-        log_height: log2 of the number of rows.
-        reads: (column, offset) in the order of the openings.
-        columns: The number of columns.
-        periodics: The values of each periodic column, by its index.
-        publics: For each public value in the order of the statement, its index in the arena's table.
-        boundaries: (column, row, constant or public value), ascending by column and row.
 
     Raises:
         ProgramError: The AIR is larger than the protocol allows.
+    """
+    _check_size("tables", len(tables), MAX_TABLES)
+    _check_size("buses", len(bus_widths), MAX_BUSES)
+    _check_size("publics", publics, MAX_PUBLICS)
+    head = (VERSION, len(tables), len(bus_widths), publics, *bus_widths)
+    data = b"".join([struct.pack(f"<{len(head)}I", *head), *[table.data for table in tables]])
+    _check_size("words", len(data) // 4, MAX_WORDS)
+    return data
+
+
+def encode_table(
+    plan: Schedule,
+    *,
+    log_height: int,
+    columns: int,
+    reads: Sequence[tuple[int, int]],
+    column_of: Mapping[int, int],
+    periodics: Sequence[Sequence[int]],
+    publics: Sequence[int],
+    boundaries: Sequence[tuple[int, int, Expr]],
+    interactions: Sequence[Interaction],
+    batch: int,
+    preprocessed: Sequence[NDArray[np.uint32]],
+) -> EncodedTable:
+    """The words of one table, little-endian.
+
+    Args:
+        plan: From `schedule`; keeps what the interactions read.
+        log_height: log2 of the number of rows.
+        columns: The number of columns that the prover chooses; the preprocessed ones come after them.
+        reads: (column, offset) in the order of the openings.
+        column_of: From the numbers that expressions have for columns to those of the table.
+        periodics: The values of each periodic column, by its index.
+        publics: For each public value in the order of the statement, its index in the arena's table.
+        boundaries: (column, row, constant or public value), ascending by column and row.
+        interactions: In the order in which they are batched.
+        batch: How many of them share a lookup column, 1 to 4.
+        preprocessed: The values of each preprocessed column, as many as there are rows.
+
+    Raises:
+        ProgramError: The table is larger than the protocol allows.
     """
     steps = plan.steps
     constants = sorted(
@@ -114,30 +158,33 @@ def encode(
         else:
             last_use[node.left.number] = position  # type: ignore[union-attr]
             last_use[node.right.number] = position  # type: ignore[union-attr]
+    last_use.update((node.number, len(steps)) for node in plan.kept)
     registers, register_of = _allocate(steps, last_use)
 
     first_read = registers
     first_periodic = first_read + len(reads)
     first_public = first_periodic + len(periodics)
     first_constant = first_public + len(publics)
-    _check_sizes(
-        columns=columns,
-        reads=len(reads),
-        periodics=len(periodics),
-        publics=len(publics),
-        constants=len(constants),
-        registers=registers,
-        instructions=len(steps),
-        boundaries=len(boundaries),
-        slots=first_constant + len(constants),
-    )
+    for what, size, most in (
+        ("columns", columns + len(preprocessed), MAX_COLUMNS),
+        ("reads", len(reads), MAX_READS),
+        ("periodics", len(periodics), MAX_PERIODICS),
+        ("publics", len(publics), MAX_PUBLICS),
+        ("constants", len(constants), MAX_CONSTANTS),
+        ("registers", registers, MAX_REGISTERS),
+        ("instructions", len(steps), MAX_INSTRUCTIONS),
+        ("boundaries", len(boundaries), MAX_BOUNDARIES),
+        ("interactions", len(interactions), MAX_INTERACTIONS),
+        ("slots", first_constant + len(constants), MAX_SLOTS),
+    ):
+        _check_size(what, size, most)
     read_slot = {read: first_read + i for i, read in enumerate(reads)}
     public_slot = {index: first_public + i for i, index in enumerate(publics)}
     constant_slot = {value: first_constant + i for i, value in enumerate(constants)}
 
     def leaf_slot(leaf: Expr) -> int:
         if leaf.kind == READ:
-            return read_slot[leaf.x, leaf.y]
+            return read_slot[column_of[leaf.x], leaf.y]
         if leaf.kind == PERIODIC:
             return first_periodic + leaf.x
         if leaf.kind == PUBLIC:
@@ -146,8 +193,8 @@ def encode(
 
     slot = {leaf.number: leaf_slot(leaf) for leaf in plan.leaves}
     slot.update(register_of)
-    words = [VERSION, columns, log_height, len(reads), len(periodics), len(publics), len(constants), registers]
-    words += (len(steps), len(boundaries))
+    words = [columns, len(preprocessed), log_height, 0, len(reads), len(periodics), len(constants), registers]
+    words += (len(steps), len(boundaries), len(interactions), batch)
     words += (offset << 16 | column for column, offset in reads)
     for values in periodics:
         words.append(len(values).bit_length() - 1)
@@ -162,9 +209,11 @@ def encode(
             words += (node.kind | slot[node.number] << 16, left | right << 16)
     for column, row, value in boundaries:
         words += (column, row, leaf_slot(value))
-    if len(words) > MAX_WORDS:
-        raise ProgramError(f"the AIR has {len(words)} words, and at most {MAX_WORDS} are allowed")
-    return Encoded(struct.pack(f"<{len(words)}I", *words), len(steps), registers)
+    for item in interactions:
+        words += (item.bus, item.sign, slot[item.multiplicity.number], *[slot[value.number] for value in item.values])
+    parts = [struct.pack(f"<{len(words)}I", *words)]
+    parts += [np.ascontiguousarray(values, dtype="<u4").tobytes() for values in preprocessed]
+    return EncodedTable(b"".join(parts), len(steps), registers)
 
 
 def _allocate(steps: Sequence[tuple[Expr | None, Expr]], last_use: dict[int, int]) -> tuple[int, dict[int, int]]:
@@ -191,25 +240,13 @@ def _allocate(steps: Sequence[tuple[Expr | None, Expr]], last_use: dict[int, int
     return count, register_of
 
 
-def _check_sizes(**sizes: int) -> None:
-    limits = {
-        "columns": MAX_COLUMNS,
-        "reads": MAX_READS,
-        "periodics": MAX_PERIODICS,
-        "publics": MAX_PUBLICS,
-        "constants": MAX_CONSTANTS,
-        "registers": MAX_REGISTERS,
-        "instructions": MAX_INSTRUCTIONS,
-        "boundaries": MAX_BOUNDARIES,
-        "slots": MAX_SLOTS,
-    }
-    for what, size in sizes.items():
-        if size > limits[what]:
-            raise ProgramError(f"the AIR has {size} {what}, and at most {limits[what]} are allowed")
+def _check_size(what: str, size: int, most: int) -> None:
+    if size > most:
+        raise ProgramError(f"the AIR has {size} {what}, and at most {most} are allowed")
 
 
-class Bytecode(NamedTuple):
-    """The parts of an AIR's encoding; the encoder's inverse."""
+class TableCode(NamedTuple):
+    """The parts of a table's encoding."""
 
     columns: int
     log_height: int
@@ -222,27 +259,85 @@ class Bytecode(NamedTuple):
     """(op, dst, a, b)"""
     boundaries: list[tuple[int, int, int]]
     """(column, row, slot)"""
+    interactions: list[tuple[int, int, int, tuple[int, ...]]]
+    """(bus, sign, multiplicity, values); these are slots"""
+    batch: int
+    preprocessed: NDArray[np.uint32]
+    """shape (preprocessed columns, rows)"""
+
+
+class Bytecode(NamedTuple):
+    """The parts of an AIR's encoding; the encoder's inverse."""
+
+    bus_widths: tuple[int, ...]
+    publics: int
+    tables: list[TableCode]
 
 
 def decode(data: bytes) -> Bytecode:
     """The parts of bytes that `encode` made. It does not validate; the C loader and the reference verifier do."""
-    words = struct.unpack(f"<{len(data) // 4}I", data)
-    _, columns, log_height, n_reads, n_periodics, publics, n_constants, registers, n_steps, n_boundaries = words[:10]
-    at = HEADER_WORDS
-    reads = [(word & 0xFFFF, word >> 16) for word in words[at : at + n_reads]]
-    at += n_reads
-    periodics = []
-    for _ in range(n_periodics):
-        end = at + 1 + (1 << words[at])
-        periodics.append(words[at + 1 : end])
-        at = end
-    constants = words[at : at + n_constants]
-    at += n_constants
+    array = np.frombuffer(data, dtype="<u4")
+    _, count, buses, publics = array[:AIR_HEADER_WORDS].tolist()
+    at = AIR_HEADER_WORDS + buses
+    widths = tuple(array[AIR_HEADER_WORDS:at].tolist())
+    tables = []
+    for _ in range(count):
+        table, at = _decode_table(array, at, widths, publics)
+        tables.append(table)
+    assert at == len(array)
+    return Bytecode(widths, publics, tables)
+
+
+def _decode_table(array: NDArray[np.uint32], at: int, widths: Sequence[int], publics: int) -> tuple[TableCode, int]:
+    """The table that begins at a word, and the word after it."""
+
+    def take(size: int) -> list[int]:
+        nonlocal at
+        at += size
+        found: list[int] = array[at - size : at].tolist()
+        return found
+
+    (
+        columns,
+        fixed,
+        log_height,
+        _,
+        n_reads,
+        n_periodics,
+        n_constants,
+        registers,
+        n_steps,
+        n_boundaries,
+        n_interactions,
+        batch,
+    ) = take(TABLE_HEADER_WORDS)
+    reads = [(word & 0xFFFF, word >> 16) for word in take(n_reads)]
+    periodics = [tuple(take(1 << take(1)[0])) for _ in range(n_periodics)]
+    constants = tuple(take(n_constants))
+    steps = take(2 * n_steps)
     instructions = [
-        (words[i] & 0xFFFF, words[i] >> 16, words[i + 1] & 0xFFFF, words[i + 1] >> 16)
-        for i in range(at, at + 2 * n_steps, 2)
+        (op & 0xFFFF, op >> 16, operands & 0xFFFF, operands >> 16)
+        for op, operands in zip(steps[::2], steps[1::2], strict=True)
     ]
-    at += 2 * n_steps
-    boundaries = [(words[i], words[i + 1], words[i + 2]) for i in range(at, at + 3 * n_boundaries, 3)]
-    assert at + 3 * n_boundaries == len(words)
-    return Bytecode(columns, log_height, registers, publics, reads, periodics, constants, instructions, boundaries)
+    boundaries = [(column, row, slot) for column, row, slot in [take(3) for _ in range(n_boundaries)]]
+    interactions = []
+    for _ in range(n_interactions):
+        bus, sign, multiplicity = take(3)
+        interactions.append((bus, sign, multiplicity, tuple(take(widths[bus]))))
+    height = 1 << log_height
+    preprocessed = array[at : at + fixed * height].reshape(fixed, height)
+    code = TableCode(
+        columns,
+        log_height,
+        registers,
+        publics,
+        reads,
+        periodics,
+        constants,
+        instructions,
+        boundaries,
+        interactions,
+        batch,
+        preprocessed,
+    )
+    return code, at + fixed * height

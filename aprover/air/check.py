@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import ConstraintError, ProgramError
 from . import bytecode
 from .builder import AirBuilder, Assertion
-from .bytecode import Bytecode
+from .bytecode import TableCode
 from .compiled import CompiledAir
 from .expr import ADD, CONSTANT, MUL, PERIODIC, PUBLIC, READ, SUB, Expr
 from .field import P
@@ -60,7 +60,7 @@ def check_trace(builder: AirBuilder, air: CompiledAir, trace: NDArray[np.uint32]
         publics: In the order of `CompiledAir.public_spec`.
     """
     _check_canonical(air, trace)
-    code = bytecode.decode(air.data)
+    code = bytecode.decode(air.data).tables[0]
     broken_boundary = _first_broken_boundary(air, code, trace, publics)
     before = broken_boundary.row if broken_boundary is not None else air.height
     found = _first_broken_assertion(code, trace, publics, before)
@@ -82,7 +82,7 @@ def _check_canonical(air: CompiledAir, trace: NDArray[np.uint32]) -> None:
 
 
 def _first_broken_boundary(
-    air: CompiledAir, code: Bytecode, trace: NDArray[np.uint32], publics: Sequence[int]
+    air: CompiledAir, code: TableCode, trace: NDArray[np.uint32], publics: Sequence[int]
 ) -> ConstraintError | None:
     if not code.boundaries:
         return None
@@ -108,7 +108,7 @@ class _Block:
     """Values of slots on consecutive rows, as uint64 below P."""
 
     def __init__(
-        self, code: Bytecode, trace: NDArray[np.uint32], publics: Sequence[int], start: int, size: int
+        self, code: TableCode, trace: NDArray[np.uint32], publics: Sequence[int], start: int, size: int
     ) -> None:
         self._code = code
         self._trace = trace
@@ -153,7 +153,7 @@ class _Block:
 
 
 def _first_broken_assertion(
-    code: Bytecode, trace: NDArray[np.uint32], publics: Sequence[int], before: int
+    code: TableCode, trace: NDArray[np.uint32], publics: Sequence[int], before: int
 ) -> tuple[int, int] | None:
     """The lowest row below `before` in which an asserted slot is not zero, and the first such assertion there."""
     height = 1 << code.log_height

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import attrs
 
 from ..errors import VerificationCode, VerificationError, shown
@@ -13,40 +15,42 @@ PublicSlot = tuple[str, str, int | None] | tuple[str, int]
 
 
 @attrs.frozen(eq=False)
-class CompiledAir:
-    """The constraints of a program with its parameters, ready for the prover and the verifiers.
+class CompiledTable:
+    """One table of an AIR.
 
     Attributes:
-        data: The encoding of docs/protocol.md, section 4.1.
+        name: Unique among the tables; the first one's is ``"main"``.
         log_height: log2 of the number of rows k.
-        columns: The number of columns W.
+        columns: The number W of columns whose values the prover chooses. The first `written` of them are written by
+            `Program.trace`, the rest follow from these.
+        written: How many columns `Program.trace` writes.
+        preprocessed: The number P of columns whose values are part of the AIR.
         reads: (column, offset) of each trace opening, in order.
-        constraint_names: A name for each of the C constraints: the asserted ones, then one for each column that
-            has boundaries.
-        degree: The largest degree of an asserted expression, at least 1.
-        chunks: The number c of quotient chunks.
+        terms: For each asserted expression its degree and on how many last rows it does not hold.
+        lookup_degrees: The degree of each lookup constraint; so their number is that of the lookup columns.
+        interactions: How many tuples a row puts on buses.
+        constraint_names: The asserted ones, then one for each column that has boundaries, then one for each lookup
+            constraint.
         cost: The number of instructions.
         registers: The number of registers.
-        public_spec: What each public value is, in the order in which the transcript absorbs them.
-        column_names: In the order of the columns.
+        column_names: In the order of the columns, the preprocessed ones last.
         boundary_names: In the order of their encoding: by column and row.
     """
 
-    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    name: str
     log_height: int
     columns: int
+    written: int
+    preprocessed: int
     reads: tuple[tuple[int, int], ...] = attrs.field(repr=False)
+    terms: tuple[tuple[int, int], ...] = attrs.field(repr=False)
+    lookup_degrees: tuple[int, ...] = attrs.field(repr=False)
+    interactions: int
     constraint_names: tuple[str, ...] = attrs.field(repr=False)
-    degree: int
-    chunks: int
     cost: int
     registers: int
-    public_spec: tuple[PublicSlot, ...] = attrs.field(repr=False)
     column_names: tuple[str, ...] = attrs.field(repr=False)
     boundary_names: tuple[str, ...] = attrs.field(repr=False)
-    # Public fields in the order of Statement.public_inputs, with None for an int or the length of a tuple.
-    _inputs: tuple[tuple[str, int | None], ...] = attrs.field(repr=False)
-    outputs: int
 
     @property
     def height(self) -> int:
@@ -54,24 +58,64 @@ class CompiledAir:
         return 1 << self.log_height
 
     @property
+    def lookup_columns(self) -> int:
+        """The number A of lookup columns, each of five elements a row."""
+        return len(self.lookup_degrees)
+
+    @functools.cached_property
     def rows_read(self) -> int:
-        """How many consecutive rows a constraint may read: 1 + the largest offset."""
-        return 1 + max(offset for _, offset in self.reads)
+        """How many consecutive rows a constraint may read: 1 + the largest offset, and at least 2 with interactions."""
+        return max(1 + max(offset for _, offset in self.reads), 2 if self.interactions else 1)
+
+    @functools.cached_property
+    def degree(self) -> int:
+        """The largest degree of an asserted expression or a lookup constraint, at least 1."""
+        return max([1, *[degree for degree, _ in self.terms], *self.lookup_degrees])
 
     @property
     def constraints(self) -> int:
-        """The number C of constraints."""
+        """The number of constraints."""
         return len(self.constraint_names)
 
-    @property
-    def openings(self) -> int:
-        """The number N of out-of-domain values: reads and chunks."""
-        return len(self.reads) + self.chunks
+
+@attrs.frozen(eq=False)
+class CompiledAir:
+    """The constraints of a program with its parameters, ready for the prover and the verifiers.
+
+    Attributes:
+        data: The encoding of docs/protocol.md, section 4.1.
+        tables: In the order of the encoding.
+        buses: Name and width of each.
+        public_spec: What each public value is, in the order in which the transcript absorbs them.
+    """
+
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    tables: tuple[CompiledTable, ...]
+    buses: tuple[tuple[str, int], ...]
+    public_spec: tuple[PublicSlot, ...] = attrs.field(repr=False)
+    # Public fields in the order of Statement.public_inputs, with None for an int or the length of a tuple.
+    _inputs: tuple[tuple[str, int | None], ...] = attrs.field(repr=False)
+    outputs: int
 
     @property
-    def narrow(self) -> bool:
-        """Whether the trees have octet leaves."""
-        return self.columns + 5 * self.chunks <= 32
+    def height(self) -> int:
+        """The number of rows of the highest table."""
+        return max(table.height for table in self.tables)
+
+    @property
+    def columns(self) -> int:
+        """The number of columns of all tables, without preprocessed and lookup columns."""
+        return sum(table.columns for table in self.tables)
+
+    @property
+    def cells(self) -> int:
+        """Columns times height, of all tables."""
+        return sum(table.columns << table.log_height for table in self.tables)
+
+    @property
+    def cost(self) -> int:
+        """The number of instructions of all tables."""
+        return sum(table.cost for table in self.tables)
 
     def publics(self, statement: Statement) -> list[int]:
         """The public values of `statement` in the order of `public_spec`.
@@ -94,6 +138,61 @@ class CompiledAir:
             raise _unfit(f"{len(statement.public_outputs)} public outputs, but the program has {self.outputs}")
         values += [_element(f"public output {i}", value) for i, value in enumerate(statement.public_outputs)]
         return values
+
+    # One-table programs, while the rooms move.
+
+    @property
+    def log_height(self) -> int:
+        return self.tables[0].log_height
+
+    @property
+    def reads(self) -> tuple[tuple[int, int], ...]:
+        return self.tables[0].reads
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return self.tables[0].column_names
+
+    @property
+    def boundary_names(self) -> tuple[str, ...]:
+        return self.tables[0].boundary_names
+
+    @property
+    def constraint_names(self) -> tuple[str, ...]:
+        return self.tables[0].constraint_names
+
+    @property
+    def degree(self) -> int:
+        return self.tables[0].degree
+
+    @property
+    def rows_read(self) -> int:
+        return self.tables[0].rows_read
+
+    @property
+    def constraints(self) -> int:
+        return self.tables[0].constraints
+
+    @property
+    def registers(self) -> int:
+        return self.tables[0].registers
+
+    @property
+    def chunks(self) -> int:
+        table = self.tables[0]
+        height = table.height
+        excess = max((degree * (height - 1) + reach - height for degree, reach in table.terms), default=0)
+        if table.boundary_names:
+            excess = max(excess, height - 2)
+        return max(0, excess) // height + 1
+
+    @property
+    def openings(self) -> int:
+        return len(self.reads) + self.chunks
+
+    @property
+    def narrow(self) -> bool:
+        return self.columns + 5 * self.chunks <= 32
 
 
 def _element(name: str, value: object) -> int:

@@ -143,7 +143,7 @@ def explain(program: Program) -> Explanation:
             ]
         ),
         boundaries=len(builder.boundaries),
-        periodic=tuple([len(cycle) for cycle in bytecode.decode(air.data).periodics]),
+        periodic=tuple([len(cycle) for cycle in bytecode.decode(air.data).tables[0].periodics]),
         inputs=sum(slot[0] == "input" for slot in air.public_spec),
         outputs=air.outputs,
         degree=air.degree,
