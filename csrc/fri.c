@@ -12,7 +12,7 @@ aprover_status apr_fri(apr_prover *p) {
         }
         fx beta;
         apr_transcript_elements(&p->transcript, &beta, 1);
-        if (p->poly->fold(deep, deep, apr_layer_log_k(plan, t), beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
+        if (p->poly->fold(deep, deep, apr_layer_log_k(plan, t), APR_LOG_ARITY, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
     }
     uint8_t *final = p->out + p->used;
     const uint32_t count = 1u << plan->log_final;

@@ -232,23 +232,23 @@ static int combine(apr_fxv out, apr_fxv f, size_t m, uint32_t log_parts, fx z, a
 
 /* Less than eight results: part by part would leave lanes empty, so the halves are combined, which are the parts of even
  * and of odd exponents, then the quarters, then the eighths. */
-static void fold_small(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta) {
+static void fold_small(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta) {
     enum { ROOM = 40 }; /* 32, and what a vector of less than eight reads too far */
-    const size_t n = (size_t)1 << log_n;
+    const size_t n = (size_t)1 << log_n, results = n >> log_arity;
     uint32_t words[FX_DEGREE * ROOM] = {0};
     const apr_fxv w = {words, ROOM};
     for (size_t i = 0; i < n; i += 8) fx8_store(w, i, fx8_load(f, i));
-    for (size_t half = n / 2; half >= n / 8; half /= 2, beta = fx_sqr(beta)) {
+    for (size_t half = n / 2; half >= results; half /= 2, beta = fx_sqr(beta)) {
         const fx_factor factor = fx_factor_of(beta);
         for (size_t i = 0; i < half; i += 8)
             fx8_store(w, i, fx8_add(fx8_load(w, i), fx8_mul(fx8_load(w, half + i), &factor)));
     }
-    for (size_t i = 0; i < n / 8; i++) fxv_set(out, i, fxv_get(w, i));
+    for (size_t i = 0; i < results; i++) fxv_set(out, i, fxv_get(w, i));
 }
 
-static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context) {
-    if (log_n >= 6) return combine(out, f, (size_t)1 << (log_n - 3), 3, beta, poll, context);
-    fold_small(out, f, log_n, beta);
+static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta, apr_poll poll, void *context) {
+    if (log_n >= log_arity + 3) return combine(out, f, (size_t)1 << (log_n - log_arity), log_arity, beta, poll, context);
+    fold_small(out, f, log_n, log_arity, beta);
     return 0;
 }
 

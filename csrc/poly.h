@@ -68,8 +68,9 @@ typedef struct {
     void (*accumulate_fx)(apr_fxv acc, apr_fxv x, fx c, size_t n);
     /* coefficients of f -> those of (f(X) - f(z)) / (X - z), in place */
     int (*divide)(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context);
-    /* coefficients of f (log_n >= 3) -> those of sum over e < 8 of beta^e f_e, where f(X) = sum X^e f_e(X^8); out may be f */
-    int (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, fx beta, apr_poll poll, void *context);
+    /* coefficients of f -> those of sum over e < N of beta^e f_e, where f(X) = sum X^e f_e(X^N) and N = 2^log_arity; log_arity is 1
+     * to 3, log_n >= 3; out may be f */
+    int (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta, apr_poll poll, void *context);
 } apr_poly_kernels;
 
 const apr_poly_kernels *apr_poly_kernels_for(enum apr_path path);

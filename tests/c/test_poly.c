@@ -339,26 +339,27 @@ static void divisions(void) {
 
 static void folds(void) {
     for (uint32_t log_n = 3; log_n <= 12; log_n++)
-        for (int top = 0; top < 2; top++) {
-            size_t n = (size_t)1 << log_n, m = n / 8;
-            buffer f = draw_buffer(FX_DEGREE * (n + 1)), out = buffer_new(FX_DEGREE * (m + 1));
-            fx beta = draw_fx();
-            if (top) {
-                fill_top(f);
-                beta = get(view(f), 0);
+        for (uint32_t log_arity = 1; log_arity <= 3; log_arity++)
+            for (int top = 0; top < 2; top++) {
+                const size_t n = (size_t)1 << log_n, m = n >> log_arity;
+                buffer f = draw_buffer(FX_DEGREE * (n + 1)), out = buffer_new(FX_DEGREE * (m + 1));
+                fx beta = draw_fx();
+                if (top) {
+                    fill_top(f);
+                    beta = get(view(f), 0);
+                }
+                CHECK(kernels->fold(view(out), view(f), log_n, log_arity, beta, NULL, NULL) == 0);
+                for (uint32_t j = 0; j < m; j++) {
+                    fx sum = fx_zero();
+                    for (uint32_t e = 1u << log_arity; e-- > 0;)
+                        sum = fx_add(fx_mul(sum, beta), get(view(f), apr_bitrev((j << log_arity) + e, log_n)));
+                    CHECK(fx_eq(get(view(out), apr_bitrev(j, log_n - log_arity)), sum));
+                }
+                CHECK(fx_is_zero(get(view(out), m)));
+                CHECK(kernels->fold(view(f), view(f), log_n, log_arity, beta, NULL, NULL) == 0);
+                for (size_t i = 0; i < m; i++) CHECK(fx_eq(get(view(f), i), get(view(out), i)));
+                buffer_free(f), buffer_free(out);
             }
-            CHECK(kernels->fold(view(out), view(f), log_n, beta, NULL, NULL) == 0);
-            for (uint32_t j = 0; j < m; j++) {
-                fx sum = fx_zero();
-                for (uint32_t e = 8; e-- > 0;)
-                    sum = fx_add(fx_mul(sum, beta), get(view(f), apr_bitrev(8 * j + e, log_n)));
-                CHECK(fx_eq(get(view(out), apr_bitrev(j, log_n - 3)), sum));
-            }
-            CHECK(fx_is_zero(get(view(out), m)));
-            CHECK(kernels->fold(view(f), view(f), log_n, beta, NULL, NULL) == 0);
-            for (size_t i = 0; i < m; i++) CHECK(fx_eq(get(view(f), i), get(view(out), i)));
-            buffer_free(f), buffer_free(out);
-        }
 }
 
 static int countdown(void *context) { return (*(int *)context)-- == 0; }
@@ -380,7 +381,7 @@ static void stopping(void) {
                      : operation == 4 ? kernels->interpolate_columns(&tw, x.words, n / COLUMNS, COLUMNS, LOG - 6, z.c[0], countdown, &left)
                      : operation == 5 ? kernels->evaluate_columns(&tw, y.words, n / COLUMNS, x.words, n / COLUMNS, COLUMNS, LOG - 6,
                                                                   z.c[0], countdown, &left)
-                                      : kernels->fold(view(v), view(v), LOG, z, countdown, &left);
+                                      : kernels->fold(view(v), view(v), LOG, 3, z, countdown, &left);
             CHECK(result == (left < 0));
             CHECK(calls > 0 || result == 1);
             CHECK(calls < 100);
@@ -404,7 +405,7 @@ static void paths_agree(void) {
         path[i]->scale_powers(scaled[i].words, LOG, s);
         CHECK(equal(values[i], scaled[i]));
         path[i]->divide(view(vectors[i]), LOG, z, NULL, NULL);
-        path[i]->fold(view(vectors[i]), view(vectors[i]), LOG, z, NULL, NULL);
+        path[i]->fold(view(vectors[i]), view(vectors[i]), LOG, 3, z, NULL, NULL);
         apr_fxv upper = {vectors[i].words + n / 2, view(vectors[i]).stride};
         path[i]->powers(upper, LOG - 1, z, NULL, NULL);
     }
