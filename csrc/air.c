@@ -1,25 +1,32 @@
-/* Loading an AIR: every rule of docs/protocol.md section 4 is checked here, once, so that the evaluators need check nothing. */
+/* Loading an AIR: every rule of docs/protocol.md section 4 is checked here, once, so that the evaluators need check nothing.
+ *
+ * The words are gone through twice: a survey finds where each part stands and how much memory it takes, then the parts are loaded. */
 #include "air.h"
 
 #include <string.h>
 
 #include "blake3.h"
+#include "poly.h"
 
 enum {
-    HEADER_WORDS = 10,
+    VERSION = 2,
+    FIRST_WORDS = 4,
+    HEADER_WORDS = 12,
     MAX_WORDS = 8000000,
+    MAX_COLUMNS = 4096,
     MAX_SLOTS = 65535,
-    MAX_DEGREE = 8,
+    MAX_BUS_WIDTH = 16,
     MAX_LOG_PERIOD = 12,
-    BOUNDARY_WORDS = 3
+    BOUNDARY_WORDS = 3,
+    INTERACTION_WORDS = 3 /* and the values */
 };
 
 /* aprover_error.detail for APROVER_ERROR_AIR. */
 enum air_rule {
     RULE_VERSION = 1,
-    RULE_HEADER_RANGE,
+    RULE_HEADER_RANGE,  /* a number in a header, or the width of a bus */
     RULE_SLOTS,
-    RULE_LENGTH,
+    RULE_LENGTH,        /* words are missing, or are left over */
     RULE_READ,          /* column or offset out of range */
     RULE_READ_ORDER,    /* not ascending, or not all columns at offset 0 first */
     RULE_PERIOD,
@@ -29,18 +36,56 @@ enum air_rule {
     RULE_OPERAND,       /* slot out of range, or a register not yet written */
     RULE_DEGREE,
     RULE_ASSERT,        /* unused fields not zero, or the constraint reads no column */
+    RULE_EXEMPTION,     /* a constraint that is exempt on all rows of a run */
     RULE_BOUNDARY,      /* column, row or slot out of range */
     RULE_BOUNDARY_ORDER,
-    RULE_EMPTY,         /* no constraint at all */
-    RULE_CHUNKS
+    RULE_EMPTY,         /* a table without a constraint */
+    RULE_INTERACTION,   /* bus or sign out of range */
+    RULE_BUS_COUNT      /* p tuples or more on one bus */
 };
 
-static const uint32_t header_min[HEADER_WORDS] = {1, 1, 3, 1, 0, 0, 0, 0, 0, 0};
-static const uint32_t header_max[HEADER_WORDS] = {1, 4096, 24, 16384, 1024, 65536, 16384, 4096, 1u << 20, 65536};
+/* The header of a table, by word. */
+enum {
+    H_COLUMNS,
+    H_PREPROCESSED,
+    H_LOG_HEIGHT,
+    H_LOG_SLOTS,
+    H_READS,
+    H_PERIODICS,
+    H_CONSTANTS,
+    H_REGISTERS,
+    H_INSTRUCTIONS,
+    H_BOUNDARIES,
+    H_INTERACTIONS,
+    H_BATCH
+};
 
-/* Where the parts of an aprover_air stand in its memory. */
+static const uint32_t header_min[HEADER_WORDS] = {1, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 1};
+static const uint32_t header_max[HEADER_WORDS] = {MAX_COLUMNS, MAX_COLUMNS, 24, 24, 16384, 1024, 16384, 4096, 1u << 20, 65536, 1024,
+                                                  APR_MAX_BATCH};
+
+static aprover_status fail(aprover_error *error, enum air_rule rule, size_t word) {
+    if (error != NULL) *error = (aprover_error){APROVER_ERROR_AIR, rule, word};
+    return APROVER_ERROR_AIR;
+}
+
+/* ---- the survey ---- */
+
+/* Reading front to back. */
+struct cursor {
+    const uint32_t *words;
+    size_t count, at;
+};
+
+/* Where a table's parts stand in the words, and where they go, as bytes from the beginning of the memory. */
 struct parts {
-    size_t read, constant, code, exemption, boundary, row, periodic, coefficients, degree_of, exemption_of, end;
+    struct {
+        size_t header, reads, periodics, constants, instructions, boundaries, interactions, preprocessed;
+    } from;
+    struct {
+        size_t read, constant, code, exemption, boundary, row, periodic, coefficients, interaction, values, lookup_degree,
+            preprocessed;
+    } to;
 };
 
 static size_t round_up(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
@@ -51,63 +96,152 @@ static size_t take(size_t *at, size_t bytes) {
     return here;
 }
 
-/* The periodic columns' total length is known only from the words, so the whole encoding bounds it. */
-static struct parts lay_out(const uint32_t *header, size_t words) {
-    struct parts p;
-    size_t at = round_up(sizeof(struct aprover_air));
-    size_t slots = (size_t)header[7] + header[3] + header[4] + header[5] + header[6];
-    p.read = take(&at, 4 * (size_t)header[3]);
-    p.constant = take(&at, 4 * (size_t)header[6]);
-    p.code = take(&at, sizeof(apr_instruction) * (size_t)header[8]);
-    p.exemption = take(&at, header[8]);
-    p.boundary = take(&at, sizeof(apr_boundary) * (size_t)header[9]);
-    p.row = take(&at, 4 * (size_t)header[9]);
-    p.periodic = take(&at, sizeof(apr_periodic) * (size_t)header[4]);
-    p.coefficients = take(&at, header[4] == 0 ? 0 : 4 * words);
-    p.degree_of = take(&at, slots);
-    p.exemption_of = take(&at, slots);
-    p.end = at;
-    return p;
+/* Go past so many words; 0 if there are fewer. */
+static int skip(struct cursor *c, size_t words, size_t *from) {
+    *from = c->at;
+    if (c->count - c->at < words) return 0;
+    c->at += words;
+    return 1;
 }
 
-static aprover_status fail(aprover_error *error, enum air_rule rule, size_t word) {
-    if (error != NULL) *error = (aprover_error){APROVER_ERROR_AIR, rule, word};
-    return APROVER_ERROR_AIR;
+static size_t slots_of(const uint32_t *h, uint32_t publics) {
+    return (size_t)h[H_REGISTERS] + h[H_READS] + h[H_PERIODICS] + publics + h[H_CONSTANTS];
 }
 
-static aprover_status check_header(const uint32_t *words, size_t count, aprover_error *error) {
-    if (words == NULL || count < HEADER_WORDS) return fail(error, RULE_LENGTH, count);
+static aprover_status check_header(const uint32_t *h, uint32_t publics, size_t at, aprover_error *error) {
     for (size_t i = 0; i < HEADER_WORDS; i++)
-        if (words[i] < header_min[i] || words[i] > header_max[i])
-            return fail(error, i == 0 ? RULE_VERSION : RULE_HEADER_RANGE, i);
-    if (words[3] < words[1]) return fail(error, RULE_HEADER_RANGE, 3);
-    if ((size_t)words[7] + words[3] + words[4] + words[5] + words[6] > MAX_SLOTS) return fail(error, RULE_SLOTS, 7);
-    if (count > MAX_WORDS) return fail(error, RULE_LENGTH, count);
+        if (h[i] < header_min[i] || h[i] > header_max[i]) return fail(error, RULE_HEADER_RANGE, at + i);
+    if (h[H_COLUMNS] + h[H_PREPROCESSED] > MAX_COLUMNS) return fail(error, RULE_HEADER_RANGE, at + H_PREPROCESSED);
+    if (h[H_LOG_SLOTS] > h[H_LOG_HEIGHT]) return fail(error, RULE_HEADER_RANGE, at + H_LOG_SLOTS);
+    if (h[H_READS] < h[H_COLUMNS] + h[H_PREPROCESSED]) return fail(error, RULE_HEADER_RANGE, at + H_READS);
+    if (h[H_INTERACTIONS] == 0 && h[H_BATCH] != 1) return fail(error, RULE_HEADER_RANGE, at + H_BATCH);
+    if (slots_of(h, publics) > MAX_SLOTS) return fail(error, RULE_SLOTS, at + H_REGISTERS);
+    return APROVER_OK;
+}
+
+/* The periodic columns; `words` becomes the number of their values. */
+static aprover_status survey_periodics(struct cursor *c, const uint32_t *h, size_t *words, aprover_error *error) {
+    *words = 0;
+    for (uint32_t i = 0; i < h[H_PERIODICS]; i++) {
+        size_t at;
+        if (!skip(c, 1, &at)) return fail(error, RULE_LENGTH, at);
+        const uint32_t log_size = c->words[at];
+        if (log_size > MAX_LOG_PERIOD || log_size > h[H_LOG_HEIGHT]) return fail(error, RULE_PERIOD, at);
+        if (!skip(c, (size_t)1 << log_size, &at)) return fail(error, RULE_LENGTH, at);
+        *words += (size_t)1 << log_size;
+    }
+    return APROVER_OK;
+}
+
+static aprover_status survey_interactions(struct cursor *c, const uint32_t *h, const uint32_t *first, size_t *values,
+                                          aprover_error *error) {
+    *values = 0;
+    for (uint32_t i = 0; i < h[H_INTERACTIONS]; i++) {
+        size_t at;
+        if (!skip(c, INTERACTION_WORDS, &at)) return fail(error, RULE_LENGTH, at);
+        const uint32_t *w = c->words + at;
+        if (w[0] >= first[2] || w[1] > 1) return fail(error, RULE_INTERACTION, at);
+        const uint32_t width = first[FIRST_WORDS + w[0]];
+        if (!skip(c, width, &at)) return fail(error, RULE_LENGTH, at);
+        *values += width;
+    }
+    return APROVER_OK;
+}
+
+/* One table: the rules on its header and its length. first: the first words of the encoding, checked. */
+static aprover_status survey_table(struct cursor *c, const uint32_t *first, struct parts *p, size_t *memory, aprover_error *error) {
+    size_t values, tuple_values;
+    aprover_status status;
+    if (!skip(c, HEADER_WORDS, &p->from.header)) return fail(error, RULE_LENGTH, c->at);
+    const uint32_t *h = c->words + p->from.header;
+    if ((status = check_header(h, first[3], p->from.header, error)) != APROVER_OK) return status;
+    if (!skip(c, h[H_READS], &p->from.reads)) return fail(error, RULE_LENGTH, c->at);
+    p->from.periodics = c->at;
+    if ((status = survey_periodics(c, h, &values, error)) != APROVER_OK) return status;
+    if (!skip(c, h[H_CONSTANTS], &p->from.constants) || !skip(c, 2 * (size_t)h[H_INSTRUCTIONS], &p->from.instructions) ||
+        !skip(c, BOUNDARY_WORDS * (size_t)h[H_BOUNDARIES], &p->from.boundaries))
+        return fail(error, RULE_LENGTH, c->at);
+    p->from.interactions = c->at;
+    if ((status = survey_interactions(c, h, first, &tuple_values, error)) != APROVER_OK) return status;
+    if (!skip(c, (size_t)h[H_PREPROCESSED] << h[H_LOG_HEIGHT], &p->from.preprocessed)) return fail(error, RULE_LENGTH, c->at);
+
+    p->to.read = take(memory, 4 * (size_t)h[H_READS]);
+    p->to.constant = take(memory, 4 * (size_t)h[H_CONSTANTS]);
+    p->to.code = take(memory, sizeof(apr_instruction) * (size_t)h[H_INSTRUCTIONS]);
+    p->to.exemption = take(memory, h[H_INSTRUCTIONS]);
+    p->to.boundary = take(memory, sizeof(apr_boundary) * (size_t)h[H_BOUNDARIES]);
+    p->to.row = take(memory, 4 * (size_t)h[H_BOUNDARIES]);
+    p->to.periodic = take(memory, sizeof(apr_periodic) * (size_t)h[H_PERIODICS]);
+    p->to.coefficients = take(memory, 4 * values);
+    p->to.interaction = take(memory, sizeof(apr_interaction) * (size_t)h[H_INTERACTIONS]);
+    p->to.values = take(memory, 4 * tuple_values);
+    p->to.lookup_degree = take(memory, h[H_INTERACTIONS]);
+    p->to.preprocessed = take(memory, 4 * ((size_t)h[H_PREPROCESSED] << h[H_LOG_HEIGHT]));
+    return APROVER_OK;
+}
+
+struct survey {
+    size_t bus_width, table, slots; /* places in the memory; slots: scratch of the loader */
+    size_t bytes;
+};
+
+static aprover_status check_first(const uint32_t *words, size_t count, aprover_error *error) {
+    static const uint32_t first_min[FIRST_WORDS] = {VERSION, 1, 0, 0};
+    static const uint32_t first_max[FIRST_WORDS] = {VERSION, APR_MAX_TABLES, APR_MAX_BUSES, 65536};
+    if (words == NULL || count < FIRST_WORDS || count > MAX_WORDS) return fail(error, RULE_LENGTH, count);
+    for (size_t i = 0; i < FIRST_WORDS; i++)
+        if (words[i] < first_min[i] || words[i] > first_max[i]) return fail(error, i == 0 ? RULE_VERSION : RULE_HEADER_RANGE, i);
+    if (count - FIRST_WORDS < words[2]) return fail(error, RULE_LENGTH, count);
+    for (size_t i = FIRST_WORDS; i < FIRST_WORDS + words[2]; i++)
+        if (words[i] < 1 || words[i] > MAX_BUS_WIDTH) return fail(error, RULE_HEADER_RANGE, i);
+    return APROVER_OK;
+}
+
+static aprover_status survey_all(const uint32_t *words, size_t count, struct survey *s, struct parts parts[APR_MAX_TABLES],
+                                 aprover_error *error) {
+    aprover_status status = check_first(words, count, error);
+    if (status != APROVER_OK) return status;
+    struct cursor c = {words, count, FIRST_WORDS + words[2]};
+    size_t slots = 0;
+    s->bytes = round_up(sizeof(struct aprover_air));
+    s->bus_width = take(&s->bytes, 4 * (size_t)words[2]);
+    s->table = take(&s->bytes, sizeof(apr_table) * words[1]);
+    for (uint32_t t = 0; t < words[1]; t++) {
+        if ((status = survey_table(&c, words, &parts[t], &s->bytes, error)) != APROVER_OK) return status;
+        const size_t own = slots_of(words + parts[t].from.header, words[3]);
+        if (own > slots) slots = own;
+    }
+    if (c.at != count) return fail(error, RULE_LENGTH, c.at);
+    s->slots = take(&s->bytes, 2 * slots);
     return APROVER_OK;
 }
 
 size_t aprover_air_memory(const uint32_t *words, size_t count) {
-    if (check_header(words, count, NULL) != APROVER_OK) return 0;
-    return lay_out(words, count).end;
+    struct survey s;
+    struct parts parts[APR_MAX_TABLES];
+    return survey_all(words, count, &s, parts, NULL) == APROVER_OK ? s.bytes : 0;
 }
 
-/* Reading front to back. */
-struct cursor {
-    const uint32_t *words;
-    size_t count, at;
-};
+/* ---- loading a table's parts, each from word `at` on ---- */
 
-static int has(const struct cursor *c, size_t words) { return c->count - c->at >= words; }
-
-static aprover_status load_reads(struct cursor *c, struct aprover_air *air, uint32_t *read, aprover_error *error) {
-    if (!has(c, air->reads)) return fail(error, RULE_LENGTH, c->at);
-    for (uint32_t i = 0; i < air->reads; i++, c->at++) {
-        uint32_t word = c->words[c->at], column = apr_read_column(word), offset = apr_read_offset(word);
-        if (column >= air->columns || offset > APR_MAX_OFFSET || offset >= 1u << air->log_height)
-            return fail(error, RULE_READ, c->at);
-        if ((i < air->columns) ? word != i : word <= read[i - 1]) return fail(error, RULE_READ_ORDER, c->at);
+static aprover_status load_reads(const uint32_t *words, size_t at, apr_table *table, uint32_t *read, aprover_error *error) {
+    const uint32_t columns = table->columns + table->preprocessed_columns;
+    for (uint32_t i = 0; i < table->reads; i++, at++) {
+        uint32_t word = words[at], offset = apr_read_offset(word);
+        if (apr_read_column(word) >= columns || offset > APR_MAX_OFFSET || offset >= 1u << table->log_height)
+            return fail(error, RULE_READ, at);
+        if ((i < columns) ? word != i : word <= read[i - 1]) return fail(error, RULE_READ_ORDER, at);
         read[i] = word;
-        if (offset > air->max_offset) air->max_offset = offset;
+        if (offset > table->max_offset) table->max_offset = offset;
+    }
+    return APROVER_OK;
+}
+
+/* `count` canonical values to Montgomery form. */
+static aprover_status load_values(const uint32_t *words, size_t at, size_t count, fp *out, aprover_error *error) {
+    for (size_t i = 0; i < count; i++) {
+        if (words[at + i] >= FP_P) return fail(error, RULE_CANONICAL, at + i);
+        out[i] = fp_from_u32(words[at + i]);
     }
     return APROVER_OK;
 }
@@ -129,31 +263,17 @@ static void interpolate_period(fp *x, uint32_t log_n) {
     for (size_t i = 0; i < n; i++) x[i] = fp_mul(x[i], scale);
 }
 
-static aprover_status load_periodics(struct cursor *c, const struct aprover_air *air, apr_periodic *periodic, fp *coefficients,
-                                     aprover_error *error) {
-    for (uint32_t i = 0; i < air->periodics; i++) {
-        if (!has(c, 1)) return fail(error, RULE_LENGTH, c->at);
-        uint32_t log_size = c->words[c->at];
-        if (log_size > MAX_LOG_PERIOD || log_size > air->log_height) return fail(error, RULE_PERIOD, c->at);
-        c->at++;
-        size_t n = (size_t)1 << log_size;
-        if (!has(c, n)) return fail(error, RULE_LENGTH, c->at);
-        for (size_t j = 0; j < n; j++, c->at++) {
-            if (c->words[c->at] >= FP_P) return fail(error, RULE_CANONICAL, c->at);
-            coefficients[j] = fp_from_u32(c->words[c->at]);
-        }
+static aprover_status load_periodics(const uint32_t *words, size_t at, const apr_table *table, apr_periodic *periodic,
+                                     fp *coefficients, aprover_error *error) {
+    for (uint32_t i = 0; i < table->periodics; i++) {
+        const uint32_t log_size = words[at++];
+        const size_t n = (size_t)1 << log_size;
+        aprover_status status = load_values(words, at, n, coefficients, error);
+        if (status != APROVER_OK) return status;
         interpolate_period(coefficients, log_size);
         periodic[i] = (apr_periodic){log_size, coefficients};
         coefficients += n;
-    }
-    return APROVER_OK;
-}
-
-static aprover_status load_constants(struct cursor *c, const struct aprover_air *air, fp *constant, aprover_error *error) {
-    if (!has(c, air->constants)) return fail(error, RULE_LENGTH, c->at);
-    for (uint32_t i = 0; i < air->constants; i++, c->at++) {
-        if (c->words[c->at] >= FP_P) return fail(error, RULE_CANONICAL, c->at);
-        constant[i] = fp_from_u32(c->words[c->at]);
+        at += n;
     }
     return APROVER_OK;
 }
@@ -165,47 +285,48 @@ struct slots {
     uint8_t *degree, *exemption;
 };
 
-static void slots_init(const struct aprover_air *air, struct slots s) {
-    memset(s.degree, UNWRITTEN, air->registers);
-    memset(s.degree + air->first_read, 1, air->reads + air->periodics);
-    memset(s.degree + air->first_public, 0, air->publics + air->constants);
-    memset(s.exemption, 0, air->slots);
-    for (uint32_t i = 0; i < air->reads; i++) s.exemption[air->first_read + i] = (uint8_t)apr_read_offset(air->read[i]);
+static void slots_init(const apr_table *table, struct slots s) {
+    memset(s.degree, UNWRITTEN, table->registers);
+    memset(s.degree + table->first_read, 1, table->reads + table->periodics);
+    memset(s.degree + table->first_public, 0, table->slots - table->first_public);
+    memset(s.exemption, 0, table->slots);
+    for (uint32_t i = 0; i < table->reads; i++) s.exemption[table->first_read + i] = (uint8_t)apr_read_offset(table->read[i]);
 }
 
-static int slot_ok(const struct aprover_air *air, struct slots s, uint32_t slot) {
-    return slot < air->slots && s.degree[slot] != UNWRITTEN;
+static int slot_ok(const apr_table *table, struct slots s, uint32_t slot) {
+    return slot < table->slots && s.degree[slot] != UNWRITTEN;
 }
 
-/* The largest e = d(k-1) + s - k (section 4.2), kept signed since e is negative for d = 0 or 1. */
-static void note_quotient_degree(int64_t *largest, const struct aprover_air *air, uint32_t degree, uint32_t exemption) {
-    int64_t k = (int64_t)1 << air->log_height;
-    int64_t e = (int64_t)degree * (k - 1) + exemption - k;
-    if (e > *largest) *largest = e;
+static aprover_status load_assert(apr_instruction in, size_t at, apr_table *table, uint8_t *exemption, struct slots s,
+                                  aprover_error *error) {
+    const uint8_t degree = s.degree[in.a], exempt = s.exemption[in.a];
+    if (in.dst != 0 || in.b != 0 || degree == 0) return fail(error, RULE_ASSERT, at);
+    if (exempt >= 1u << (table->log_height - table->log_slots)) return fail(error, RULE_EXEMPTION, at);
+    exemption[table->asserts++] = exempt;
+    table->exemptions |= 1u << exempt;
+    if (degree > table->exempted_degree[exempt]) table->exempted_degree[exempt] = degree;
+    if (degree > table->degree) table->degree = degree;
+    return APROVER_OK;
 }
 
-static aprover_status load_code(struct cursor *c, struct aprover_air *air, apr_instruction *code, uint8_t *exemption,
-                                struct slots s, int64_t *largest, aprover_error *error) {
-    if (!has(c, 2 * (size_t)air->instructions)) return fail(error, RULE_LENGTH, c->at);
-    slots_init(air, s);
-    for (uint32_t i = 0; i < air->instructions; i++, c->at += 2) {
-        uint32_t w0 = c->words[c->at], w1 = c->words[c->at + 1];
+static aprover_status load_code(const uint32_t *words, size_t at, apr_table *table, apr_instruction *code, uint8_t *exemption,
+                                struct slots s, aprover_error *error) {
+    slots_init(table, s);
+    for (uint32_t i = 0; i < table->instructions; i++, at += 2) {
+        uint32_t w0 = words[at], w1 = words[at + 1];
         apr_instruction in = {(uint16_t)w0, (uint16_t)(w0 >> 16), (uint16_t)w1, (uint16_t)(w1 >> 16)};
         code[i] = in;
-        if (in.op > APR_OP_ASSERT) return fail(error, RULE_OPCODE, c->at);
-        if (!slot_ok(air, s, in.a)) return fail(error, RULE_OPERAND, c->at + 1);
+        if (in.op > APR_OP_ASSERT) return fail(error, RULE_OPCODE, at);
+        if (!slot_ok(table, s, in.a)) return fail(error, RULE_OPERAND, at + 1);
         if (in.op == APR_OP_ASSERT) {
-            if (in.dst != 0 || in.b != 0 || s.degree[in.a] == 0) return fail(error, RULE_ASSERT, c->at);
-            exemption[air->asserts++] = s.exemption[in.a];
-            air->exemptions |= 1u << s.exemption[in.a];
-            if (s.degree[in.a] > air->degree) air->degree = s.degree[in.a];
-            note_quotient_degree(largest, air, s.degree[in.a], s.exemption[in.a]);
+            aprover_status status = load_assert(in, at, table, exemption, s, error);
+            if (status != APROVER_OK) return status;
             continue;
         }
-        if (in.dst >= air->registers) return fail(error, RULE_REGISTER, c->at);
-        if (!slot_ok(air, s, in.b)) return fail(error, RULE_OPERAND, c->at + 1);
+        if (in.dst >= table->registers) return fail(error, RULE_REGISTER, at);
+        if (!slot_ok(table, s, in.b)) return fail(error, RULE_OPERAND, at + 1);
         uint32_t da = s.degree[in.a], db = s.degree[in.b], d = in.op == APR_OP_MUL ? da + db : (da > db ? da : db);
-        if (d > MAX_DEGREE) return fail(error, RULE_DEGREE, c->at);
+        if (d > APR_MAX_DEGREE) return fail(error, RULE_DEGREE, at);
         uint8_t ea = s.exemption[in.a], eb = s.exemption[in.b];
         s.degree[in.dst] = (uint8_t)d;
         s.exemption[in.dst] = ea > eb ? ea : eb;
@@ -244,205 +365,175 @@ static uint32_t find_row(const uint32_t *rows, uint32_t count, uint32_t row) {
     return low;
 }
 
-static aprover_status load_boundaries(struct cursor *c, struct aprover_air *air, apr_boundary *boundary, uint32_t *row,
+static aprover_status load_boundaries(const uint32_t *words, size_t at, apr_table *table, apr_boundary *boundary, uint32_t *row,
                                       aprover_error *error) {
-    if (!has(c, BOUNDARY_WORDS * (size_t)air->boundaries)) return fail(error, RULE_LENGTH, c->at);
-    uint32_t number = air->asserts;
-    for (uint32_t i = 0; i < air->boundaries; i++, c->at += BOUNDARY_WORDS) {
-        const uint32_t *w = c->words + c->at;
-        if (w[0] >= air->columns || w[1] >= 1u << air->log_height || w[2] < air->first_public || w[2] >= air->slots)
-            return fail(error, RULE_BOUNDARY, c->at);
+    uint32_t number = table->asserts;
+    for (uint32_t i = 0; i < table->boundaries; i++, at += BOUNDARY_WORDS) {
+        const uint32_t *w = words + at;
+        if (w[0] >= table->columns || w[1] >= 1u << table->log_height || w[2] < table->first_public || w[2] >= table->slots)
+            return fail(error, RULE_BOUNDARY, at);
         if (i > 0) {
             const apr_boundary *last = &boundary[i - 1];
-            if (w[0] < last->column || (w[0] == last->column && w[1] <= last->row))
-                return fail(error, RULE_BOUNDARY_ORDER, c->at);
+            if (w[0] < last->column || (w[0] == last->column && w[1] <= last->row)) return fail(error, RULE_BOUNDARY_ORDER, at);
             if (w[0] != last->column) number++;
         }
         boundary[i] = (apr_boundary){w[0], w[1], w[2], 0, number};
         row[i] = w[1];
     }
-    air->constraints = air->boundaries == 0 ? air->asserts : number + 1;
-    sort_words(row, air->boundaries);
-    for (uint32_t i = 0; i < air->boundaries; i++)
-        if (i == 0 || row[i] != row[air->rows - 1]) row[air->rows++] = row[i];
-    for (uint32_t i = 0; i < air->boundaries; i++) boundary[i].row_index = find_row(row, air->rows, boundary[i].row);
+    table->first_lookup = table->boundaries == 0 ? table->asserts : number + 1;
+    sort_words(row, table->boundaries);
+    for (uint32_t i = 0; i < table->boundaries; i++)
+        if (i == 0 || row[i] != row[table->rows - 1]) row[table->rows++] = row[i];
+    for (uint32_t i = 0; i < table->boundaries; i++) boundary[i].row_index = find_row(row, table->rows, boundary[i].row);
+    return APROVER_OK;
+}
+
+/* The degree of a batch's lookup constraint, section 4.2: that of h times all fingerprints, or of a multiplicity times the other
+ * fingerprints, whichever is larger. */
+static uint32_t batch_degree(struct slots s, const apr_interaction *batch, uint32_t count) {
+    uint32_t tuple[APR_MAX_BATCH] = {0}, all = 0, degree;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < batch[i].width; j++)
+            if (s.degree[batch[i].value[j]] > tuple[i]) tuple[i] = s.degree[batch[i].value[j]];
+        all += tuple[i];
+    }
+    degree = 1 + all;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t term = s.degree[batch[i].multiplicity] + all - tuple[i];
+        if (term > degree) degree = term;
+    }
+    return degree;
+}
+
+static aprover_status load_interactions(const uint32_t *words, size_t at, const uint32_t *bus_width, apr_table *table,
+                                        apr_interaction *interaction, uint32_t *value, uint8_t *lookup_degree, struct slots s,
+                                        aprover_error *error) {
+    const size_t first = at;
+    for (uint32_t i = 0; i < table->interactions; i++) {
+        const uint32_t *w = words + at, width = bus_width[w[0]];
+        if (!slot_ok(table, s, w[2])) return fail(error, RULE_OPERAND, at + 2);
+        interaction[i] = (apr_interaction){w[0], width, w[1], w[2], value};
+        at += INTERACTION_WORDS;
+        for (uint32_t j = 0; j < width; j++, at++) {
+            if (!slot_ok(table, s, words[at])) return fail(error, RULE_OPERAND, at);
+            *value++ = words[at];
+        }
+    }
+    for (uint32_t a = 0; a < table->lookup_columns; a++) {
+        const uint32_t degree = batch_degree(s, interaction + apr_batch_first(table, a), apr_batch_count(table, a));
+        if (degree > APR_MAX_DEGREE) return fail(error, RULE_DEGREE, first);
+        lookup_degree[a] = (uint8_t)degree;
+        if (degree > table->degree) table->degree = degree;
+    }
+    return APROVER_OK;
+}
+
+static void set_header(apr_table *table, const uint32_t *h, uint32_t publics) {
+    *table = (apr_table){.log_height = h[H_LOG_HEIGHT], .log_slots = h[H_LOG_SLOTS], .columns = h[H_COLUMNS],
+                         .preprocessed_columns = h[H_PREPROCESSED], .reads = h[H_READS], .periodics = h[H_PERIODICS],
+                         .constants = h[H_CONSTANTS], .registers = h[H_REGISTERS], .instructions = h[H_INSTRUCTIONS],
+                         .boundaries = h[H_BOUNDARIES], .interactions = h[H_INTERACTIONS], .batch = h[H_BATCH], .degree = 1};
+    table->lookup_columns = (table->interactions + table->batch - 1) / table->batch;
+    table->first_read = table->registers;
+    table->first_periodic = table->first_read + table->reads;
+    table->first_public = table->first_periodic + table->periodics;
+    table->first_constant = table->first_public + publics;
+    table->slots = table->first_constant + table->constants;
+}
+
+static aprover_status load_table(const uint32_t *words, const struct parts *p, uint8_t *base, const struct aprover_air *air,
+                                 struct slots s, apr_table *table, aprover_error *error) {
+    aprover_status status;
+    set_header(table, words + p->from.header, air->publics);
+    table->read = (void *)(base + p->to.read);
+    table->periodic = (void *)(base + p->to.periodic);
+    table->constant = (void *)(base + p->to.constant);
+    table->code = (void *)(base + p->to.code);
+    table->exemption = base + p->to.exemption;
+    table->boundary = (void *)(base + p->to.boundary);
+    table->row = (void *)(base + p->to.row);
+    table->interaction = (void *)(base + p->to.interaction);
+    table->lookup_degree = base + p->to.lookup_degree;
+    table->preprocessed = (void *)(base + p->to.preprocessed);
+
+    if ((status = load_reads(words, p->from.reads, table, (void *)(base + p->to.read), error)) != APROVER_OK) return status;
+    status = load_periodics(words, p->from.periodics, table, (void *)(base + p->to.periodic), (void *)(base + p->to.coefficients), error);
+    if (status != APROVER_OK) return status;
+    status = load_values(words, p->from.constants, table->constants, (void *)(base + p->to.constant), error);
+    if (status != APROVER_OK) return status;
+    status = load_code(words, p->from.instructions, table, (void *)(base + p->to.code), base + p->to.exemption, s, error);
+    if (status != APROVER_OK) return status;
+    status = load_boundaries(words, p->from.boundaries, table, (void *)(base + p->to.boundary), (void *)(base + p->to.row), error);
+    if (status != APROVER_OK) return status;
+    status = load_interactions(words, p->from.interactions, air->bus_width, table, (void *)(base + p->to.interaction),
+                               (void *)(base + p->to.values), base + p->to.lookup_degree, s, error);
+    if (status != APROVER_OK) return status;
+    table->constraints = table->first_lookup + table->lookup_columns;
+    if (table->constraints == 0) return fail(error, RULE_EMPTY, p->from.header);
+    table->rows_read = table->max_offset + 1;
+    if (table->interactions > 0 && table->rows_read < 2) table->rows_read = 2;
+    const size_t values = (size_t)table->preprocessed_columns << table->log_height;
+    return load_values(words, p->from.preprocessed, values, (void *)(base + p->to.preprocessed), error);
+}
+
+/* Multiplicities add up in the field: counts stay below p only if there are fewer than p tuples on a bus. */
+static aprover_status check_bus_counts(const struct aprover_air *air, aprover_error *error) {
+    uint64_t tuples[APR_MAX_BUSES] = {0};
+    for (uint32_t t = 0; t < air->tables; t++)
+        for (uint32_t i = 0; i < air->table[t].interactions; i++)
+            tuples[air->table[t].interaction[i].bus] += (uint64_t)1 << air->table[t].log_height;
+    for (uint32_t b = 0; b < air->buses; b++)
+        if (tuples[b] >= FP_P) return fail(error, RULE_BUS_COUNT, FIRST_WORDS + (size_t)b);
     return APROVER_OK;
 }
 
 aprover_status aprover_air_load(const uint32_t *words, size_t count, void *memory, size_t bytes, aprover_error *error) {
-    static const uint8_t key[32] = "aprover v1 air";
-    aprover_status status = check_header(words, count, error);
+    struct survey survey;
+    struct parts parts[APR_MAX_TABLES];
+    aprover_status status = survey_all(words, count, &survey, parts, error);
     if (status != APROVER_OK) return status;
-    struct parts p = lay_out(words, count);
-    if (memory == NULL || bytes < p.end) {
-        if (error != NULL) *error = (aprover_error){APROVER_ERROR_MEMORY, 0, p.end};
+    if (memory == NULL || bytes < survey.bytes) {
+        if (error != NULL) *error = (aprover_error){APROVER_ERROR_MEMORY, 0, survey.bytes};
         return APROVER_ERROR_MEMORY;
     }
     uint8_t *base = memory;
     struct aprover_air *air = memory;
-    *air = (struct aprover_air){.columns = words[1], .log_height = words[2], .reads = words[3], .periodics = words[4],
-                                .publics = words[5], .constants = words[6], .registers = words[7],
-                                .instructions = words[8], .boundaries = words[9]};
-    air->first_read = air->registers;
-    air->first_periodic = air->first_read + air->reads;
-    air->first_public = air->first_periodic + air->periodics;
-    air->first_constant = air->first_public + air->publics;
-    air->slots = air->first_constant + air->constants;
-    air->degree = 1;
-    air->read = (void *)(base + p.read);
-    air->constant = (void *)(base + p.constant);
-    air->code = (void *)(base + p.code);
-    air->exemption = base + p.exemption;
-    air->boundary = (void *)(base + p.boundary);
-    air->row = (void *)(base + p.row);
-    air->periodic = (void *)(base + p.periodic);
-
-    struct cursor c = {words, count, HEADER_WORDS};
-    struct slots s = {base + p.degree_of, base + p.exemption_of};
-    int64_t largest = 0;
-    if ((status = load_reads(&c, air, (void *)(base + p.read), error)) != APROVER_OK) return status;
-    status = load_periodics(&c, air, (void *)(base + p.periodic), (void *)(base + p.coefficients), error);
-    if (status != APROVER_OK) return status;
-    if ((status = load_constants(&c, air, (void *)(base + p.constant), error)) != APROVER_OK) return status;
-    status = load_code(&c, air, (void *)(base + p.code), base + p.exemption, s, &largest, error);
-    if (status != APROVER_OK) return status;
-    status = load_boundaries(&c, air, (void *)(base + p.boundary), (void *)(base + p.row), error);
-    if (status != APROVER_OK) return status;
-    if (c.at != count) return fail(error, RULE_LENGTH, c.at);
-    if (air->constraints == 0) return fail(error, RULE_EMPTY, count);
-
-    int64_t k = (int64_t)1 << air->log_height;
-    if (air->boundaries > 0 && k - 2 > largest) largest = k - 2;
-    air->chunks = (uint32_t)(largest / k + 1);
-    if (air->chunks > APR_MAX_CHUNKS) return fail(error, RULE_CHUNKS, count);
-    air->narrow = air->columns + FX_DEGREE * air->chunks <= 32;
-    apr_blake3_keyed(key, words, 4 * count, air->digest);
+    apr_table *tables = (void *)(base + survey.table);
+    *air = (struct aprover_air){.tables = words[1], .buses = words[2], .publics = words[3], .table = tables,
+                                .bus_width = (void *)(base + survey.bus_width)};
+    memcpy(base + survey.bus_width, words + FIRST_WORDS, 4 * (size_t)air->buses);
+    for (uint32_t t = 0; t < air->tables; t++) {
+        const size_t slots = slots_of(words + parts[t].from.header, air->publics);
+        const struct slots s = {base + survey.slots, base + survey.slots + slots};
+        status = load_table(words, &parts[t], base, air, s, &tables[t], error);
+        if (status != APROVER_OK) return status;
+        tables[t].first_constraint = air->constraints;
+        air->constraints += tables[t].constraints;
+        air->interactions += tables[t].interactions;
+        air->preprocessed_columns += tables[t].preprocessed_columns;
+    }
+    if ((status = check_bus_counts(air, error)) != APROVER_OK) return status;
+    apr_blake3_keyed(apr_key_air, words, 4 * count, air->digest);
     return APROVER_OK;
 }
 
 void aprover_air_shape(const aprover_air *air, aprover_shape *shape) {
-    *shape = (aprover_shape){.log_height = air->log_height, .columns = air->columns, .reads = air->reads,
-                             .publics = air->publics, .constraints = air->constraints, .degree = air->degree,
-                             .chunks = air->chunks, .rows_read = air->max_offset + 1, .narrow = air->narrow};
+    *shape = (aprover_shape){.tables = air->tables, .publics = air->publics, .constraints = air->constraints,
+                             .preprocessed = air->preprocessed_columns, .interactions = air->interactions};
+    for (uint32_t b = 0; b < air->buses; b++)
+        if (air->bus_width[b] > shape->bus_width) shape->bus_width = air->bus_width[b];
+    for (uint32_t t = 0; t < air->tables; t++)
+        if (air->table[t].log_height > shape->max_log_height) shape->max_log_height = air->table[t].log_height;
+}
+
+aprover_status aprover_air_table_shape(const aprover_air *air, uint32_t table, aprover_table_shape *shape) {
+    if (air == NULL || shape == NULL || table >= air->tables) return APROVER_ERROR_ARGUMENT;
+    const apr_table *t = &air->table[table];
+    *shape = (aprover_table_shape){.log_height = t->log_height, .log_slots = t->log_slots, .columns = t->columns,
+                                   .preprocessed = t->preprocessed_columns, .reads = t->reads, .interactions = t->interactions,
+                                   .lookup_columns = t->lookup_columns, .constraints = t->constraints, .degree = t->degree,
+                                   .rows_read = t->rows_read};
+    return APROVER_OK;
 }
 
 void aprover_air_digest(const aprover_air *air, uint8_t digest[32]) { memcpy(digest, air->digest, 32); }
-
-/* ---- one row at z, for the verifier and for the prover's own check ---- */
-
-size_t apr_air_quotient_scratch(const aprover_air *air) {
-    size_t elements = air->registers + (size_t)air->periodics + 2 * (size_t)air->rows;
-    return round_up(sizeof(fx) * (elements > 0 ? elements : 1));
-}
-
-struct point {
-    const aprover_air *air;
-    const fp *publics;
-    const fx *openings;
-    const fx *periodics;
-    fx *registers;
-};
-
-static fx operand(const struct point *p, uint32_t slot) {
-    const aprover_air *air = p->air;
-    if (slot < air->first_read) return p->registers[slot];
-    if (slot < air->first_periodic) return p->openings[slot - air->first_read];
-    if (slot < air->first_public) return p->periodics[slot - air->first_periodic];
-    if (slot < air->first_constant) return fx_from_fp(p->publics[slot - air->first_public]);
-    return fx_from_fp(air->constant[slot - air->first_constant]);
-}
-
-static fx periodic_at(const apr_periodic *periodic, uint32_t log_height, fx z) {
-    fx y = z, sum = fx_zero();
-    for (uint32_t i = periodic->log_size; i < log_height; i++) y = fx_mul(y, y);
-    for (uint32_t i = 1u << periodic->log_size; i-- > 0;) {
-        sum = fx_mul(sum, y);
-        sum.c[0] = fp_add(sum.c[0], periodic->coefficients[apr_bitrev(i, periodic->log_size)]);
-    }
-    return sum;
-}
-
-/* The sums of alpha^i C_i(z), one for each exemption. Returns alpha^asserts. */
-static fx sum_transitions(const struct point *p, fx alpha, fx sums[APR_MAX_OFFSET + 1]) {
-    const aprover_air *air = p->air;
-    fx power = fx_one();
-    uint32_t number = 0;
-    for (uint32_t i = 0; i < air->instructions; i++) {
-        apr_instruction in = air->code[i];
-        fx a = operand(p, in.a);
-        switch (in.op) {
-        case APR_OP_ADD: p->registers[in.dst] = fx_add(a, operand(p, in.b)); break;
-        case APR_OP_SUB: p->registers[in.dst] = fx_sub(a, operand(p, in.b)); break;
-        case APR_OP_MUL: p->registers[in.dst] = fx_mul(a, operand(p, in.b)); break;
-        default: {
-            fx *sum = &sums[air->exemption[number++]];
-            *sum = fx_add(*sum, fx_mul(power, a));
-            power = fx_mul(power, alpha);
-        }
-        }
-    }
-    return power;
-}
-
-/* The inverses of z - w^r for all boundary rows with one inversion. z lies outside Fp, so none is zero. */
-static void invert_rows(const aprover_air *air, fx z, fp w, fx *inverse, fx *prefix) {
-    fx product = fx_one();
-    for (uint32_t i = 0; i < air->rows; i++) {
-        inverse[i] = fx_sub(z, fx_from_fp(fp_pow(w, air->row[i])));
-        prefix[i] = product;
-        product = fx_mul(product, inverse[i]);
-    }
-    fx rest = fx_inv(product);
-    for (uint32_t i = air->rows; i-- > 0;) {
-        fx factor = inverse[i];
-        inverse[i] = fx_mul(rest, prefix[i]);
-        rest = fx_mul(rest, factor);
-    }
-}
-
-fx apr_air_quotient_at(const aprover_air *air, const fp *publics, const fx *openings, fx alpha, fx z, void *scratch) {
-    fx *registers = scratch, *periodics = registers + air->registers, *inverse = periodics + air->periodics;
-    struct point p = {air, publics, openings, periodics, registers};
-    fx sums[APR_MAX_OFFSET + 1] = {0}, total = fx_zero(), factor = fx_one(), v = z;
-    for (uint32_t i = 0; i < air->periodics; i++) periodics[i] = periodic_at(&air->periodic[i], air->log_height, z);
-    fx power = sum_transitions(&p, alpha, sums);
-
-    const fp w = fp_root(air->log_height), w_inverse = fp_inv(w);
-    for (uint32_t i = 0; i < air->log_height; i++) v = fx_mul(v, v);
-    v = fx_sub(v, fx_one());
-    fp last = FP_ONE;
-    for (uint32_t s = 0; s <= air->max_offset; s++) { /* factor = E_s(z) */
-        total = fx_add(total, fx_mul(sums[s], factor));
-        last = fp_mul(last, w_inverse);
-        factor = fx_mul(factor, fx_sub(z, fx_from_fp(last)));
-    }
-    total = fx_mul(total, fx_inv(v));
-
-    if (air->boundaries == 0) return total;
-    invert_rows(air, z, w, inverse, inverse + air->rows);
-    const fp k_inverse = fp_inv(fp_from_u32(1u << air->log_height));
-    for (uint32_t i = 0; i < air->boundaries; i++) {
-        const apr_boundary *b = &air->boundary[i];
-        if (i > 0 && b->constraint != air->boundary[i - 1].constraint) power = fx_mul(power, alpha);
-        fx difference = fx_sub(openings[b->column], operand(&p, b->slot));
-        fx term = fx_scale(fx_mul(difference, inverse[b->row_index]), fp_mul(fp_pow(w, b->row), k_inverse));
-        total = fx_add(total, fx_mul(power, term));
-    }
-    return total;
-}
-
-/* ---- dispatch ---- */
-
-extern const apr_air_kernels apr_air_kernels_portable, apr_air_kernels_avx2;
-size_t apr_air_scratch_portable(const aprover_air *air);
-
-const apr_air_kernels *apr_air_kernels_for(enum apr_path path) {
-#if APR_HAVE_AVX2_BUILD
-    if (apr_use_avx2(path)) return &apr_air_kernels_avx2;
-#endif
-    (void)path;
-    return &apr_air_kernels_portable;
-}
-
-/* The layout is the same whatever the instruction set. */
-size_t apr_air_coset_scratch(const aprover_air *air) { return apr_air_scratch_portable(air); }

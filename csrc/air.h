@@ -1,16 +1,16 @@
-/* The AIR in memory, and its evaluation: docs/protocol.md section 4. */
+/* The AIR in memory, and its evaluation at one point: docs/protocol.md section 4. */
 #ifndef APROVER_AIR_H
 #define APROVER_AIR_H
 
 #include "aprover.h"
-#include "poly.h"
+#include "field.h"
 
-#define APR_AIR_BLOCK 128 /* rows that the evaluator works on at once */
+#define APR_MAX_TABLES 64
+#define APR_MAX_BUSES 64
+#define APR_MAX_BATCH 4
 #define APR_MAX_CHUNKS 8
+#define APR_MAX_DEGREE 8
 #define APR_MAX_OFFSET 15
-/* Boundary constraints on at most so many distinct rows are evaluated row by row, with one batched inversion; more rows
- * cost less through the polynomials S and U of section 4.3. */
-#define APR_DIRECT_ROWS 8
 
 enum apr_op { APR_OP_ADD, APR_OP_SUB, APR_OP_MUL, APR_OP_ASSERT };
 
@@ -26,66 +26,79 @@ typedef struct {
 typedef struct {
     uint32_t column, row, slot;
     uint32_t row_index;  /* into rows[] */
-    uint32_t constraint; /* number of its boundary constraint */
+    uint32_t constraint; /* number of its boundary constraint, within its table */
 } apr_boundary;
 
-struct aprover_air {
-    uint32_t log_height, columns, reads, periodics, publics, constants, registers, instructions, boundaries;
-    uint32_t asserts;     /* asserted slots; boundary constraints are numbered from here */
+typedef struct {
+    uint32_t bus, width;
+    uint32_t minus;        /* 1: the sign is minus */
+    uint32_t multiplicity; /* slot */
+    const uint32_t *value; /* `width` slots */
+} apr_interaction;
+
+/* Constraints are numbered within a table: asserted slots, boundary constraints, lookup constraints. */
+typedef struct {
+    uint32_t log_height, log_slots;
+    uint32_t columns, preprocessed_columns, reads, periodics, constants, registers, instructions, boundaries, interactions;
+    uint32_t batch;            /* interactions to a lookup column */
+    uint32_t lookup_columns;   /* A of section 4.2 */
+    uint32_t asserts;          /* asserted slots */
+    uint32_t first_lookup;     /* number of the first lookup constraint: asserted slots and boundary constraints */
     uint32_t constraints;
+    uint32_t first_constraint; /* of the table, among those of all tables: the power of alpha it begins with */
     uint32_t degree;
-    uint32_t chunks;
     uint32_t max_offset;
-    uint32_t narrow;
+    uint32_t rows_read;        /* o of section 4.2 */
     uint32_t first_read, first_periodic, first_public, first_constant, slots;
-    const uint32_t *read;             /* offset << 16 | column */
+    const uint32_t *read;      /* offset << 16 | column; columns from `columns` on are preprocessed */
     const apr_periodic *periodic;
     const fp *constant;
     const apr_instruction *code;
-    const uint8_t *exemption;         /* of each asserted slot */
+    const uint8_t *exemption;     /* of each asserted slot */
+    uint32_t exemptions;          /* a bit for each exemption that some asserted slot has */
+    uint8_t exempted_degree[APR_MAX_OFFSET + 1]; /* the highest degree of an asserted slot with this exemption; 0: there is none */
     const apr_boundary *boundary;
-    const uint32_t *row;              /* distinct boundary rows, ascending */
+    const uint32_t *row;          /* distinct boundary rows, ascending */
     uint32_t rows;
-    uint32_t exemptions;              /* a bit for each exemption that some asserted slot has */
+    const apr_interaction *interaction;
+    const uint8_t *lookup_degree; /* of each batch */
+    const fp *preprocessed;       /* column c, row i at [c << log_height | i] */
+} apr_table;
+
+struct aprover_air {
+    uint32_t tables, buses, publics;
+    uint32_t constraints, interactions, preprocessed_columns; /* of all tables */
+    const uint32_t *bus_width;
+    const apr_table *table;
     uint8_t digest[32];
 };
 
 static inline uint32_t apr_read_column(uint32_t read) { return read & 0xffffu; }
 static inline uint32_t apr_read_offset(uint32_t read) { return read >> 16; }
+/* Interactions of batch a: the first, and how many. */
+static inline uint32_t apr_batch_first(const apr_table *table, uint32_t a) { return a * table->batch; }
+static inline uint32_t apr_batch_count(const apr_table *table, uint32_t a) {
+    const uint32_t left = table->interactions - a * table->batch;
+    return left < table->batch ? left : table->batch;
+}
+/* Openings of the table before those of its chunks: the reads, h_0 .. h_(A-2) and phi at z, phi one row on. */
+static inline uint32_t apr_trace_openings(const apr_table *table) {
+    return table->reads + (table->interactions > 0 ? table->lookup_columns + 1 : 0);
+}
 
-/* Scratch of apr_air_quotient_at, in bytes. */
-size_t apr_air_quotient_scratch(const aprover_air *air);
-/* Q(z) of section 4.3 from the trace openings. publics: Montgomery form. */
-fx apr_air_quotient_at(const aprover_air *air, const fp *publics, const fx *openings, fx alpha, fx z, void *scratch);
+/* ---- at one point: air_point.c ---- */
 
-/* One coset of the constraint evaluation. */
+/* What the quotient at z depends on beside the table and its openings. Montgomery form throughout. */
 typedef struct {
-    const aprover_air *air;
-    const uint32_t *values; /* columns on the coset, natural order */
-    size_t stride;
-    fp shift;               /* of the coset */
-    const fp *publics;      /* Montgomery form */
-    const fx *alphas;       /* power i of alpha for each constraint */
-    uint32_t direct_boundaries; /* whether the boundary constraints are evaluated too */
-    void *scratch;          /* apr_air_coset_scratch bytes, prepared by apr_air_coset_prepare */
-    const apr_poly_kernels *poly;
-    apr_twiddles twiddles;
-} apr_air_coset;
+    const fp *publics;
+    fx alpha, gamma, beta, z;
+} apr_point_challenges;
 
-size_t apr_air_coset_scratch(const aprover_air *air);
-
-typedef struct {
-    /* Fill the scratch with what depends on the coset. */
-    void (*prepare)(const apr_air_coset *coset);
-    /* Q on rows first .. first + count - 1 of the coset: out holds five vectors. count: a multiple of 8, at most one block,
-     * and first a multiple of the block. */
-    void (*block)(const apr_air_coset *coset, size_t first, size_t count, apr_fxv out);
-    /* out_j[i] = sum over t of matrix[j * c + t] * in_t[i], in place over c vectors `step` words apart. */
-    void (*mix)(uint32_t *x, size_t step, uint32_t c, const fp *matrix, size_t n);
-    /* q[e][i] += alpha.c[e] * (s[i] * t[i] - u[i]) * scale */
-    void (*boundary_column)(apr_fxv q, const uint32_t *s, const uint32_t *u, const uint32_t *t, fx alpha, fp scale, size_t n);
-} apr_air_kernels;
-
-const apr_air_kernels *apr_air_kernels_for(enum apr_path path);
+/* Scratch of apr_table_quotient_at, in bytes, for any table of the AIR. */
+size_t apr_table_quotient_scratch(const aprover_air *air);
+/* Q(z) of section 4.3 for one table. openings: the table's own, in the order of section 7. sigma: its lookup sum.
+ * power: alpha^first_constraint; becomes that of the next table. */
+fx apr_table_quotient_at(const apr_table *table, const apr_point_challenges *challenges, const fx *openings, fx sigma, fx *power,
+                         void *scratch);
 
 #endif

@@ -25,8 +25,9 @@ typedef enum aprover_status {
     APROVER_ERROR_AIR = 3,        /* the AIR's encoding breaks section 4; index: the word */
     APROVER_ERROR_MEMORY = 4,     /* the memory given is too small; index: the bytes needed */
     APROVER_ERROR_PUBLICS = 5,    /* a public value >= p; index: which */
-    APROVER_ERROR_TRACE = 6,      /* a trace value >= p; index: column * rows + row */
-    APROVER_ERROR_CONSTRAINTS = 7, /* the trace does not satisfy the constraints */
+    APROVER_ERROR_TRACE = 6,      /* a trace value >= p; detail: the table; index: column * rows + row */
+    APROVER_ERROR_CONSTRAINTS = 7, /* the trace does not satisfy a table's constraints; detail: the table */
+    APROVER_ERROR_LOOKUPS = 8,    /* the buses do not balance: the lookup sums do not add up to zero */
     /* what a verifier says of a proof, section 9 */
     APROVER_REJECT_PARAMETERS = 16,
     APROVER_REJECT_TRUNCATED = 17,
@@ -39,12 +40,16 @@ typedef enum aprover_status {
     APROVER_REJECT_FRI_MERKLE = 24,
     APROVER_REJECT_DEEP = 25,
     APROVER_REJECT_FRI_FOLD = 26,
-    APROVER_REJECT_FRI_FINAL = 27
+    APROVER_REJECT_FRI_FINAL = 27,
+    APROVER_REJECT_LOOKUP_SUM = 28,
+    APROVER_REJECT_PREPROCESSED_MERKLE = 29,
+    APROVER_REJECT_LOOKUP_MERKLE = 30
 } aprover_status;
 
 typedef struct aprover_error {
     int32_t status;  /* the aprover_status returned */
-    uint32_t detail; /* for APROVER_ERROR_AIR: the rule of section 4 that is broken (see air.c); for FRI rejections: the layer */
+    uint32_t detail; /* for APROVER_ERROR_AIR: the rule of section 4 that is broken (see air.c); for QUOTIENT: the table; for the
+                        rejections of trees: the level; for those of FRI: the layer */
     uint64_t index;  /* as said at the status */
 } aprover_error;
 
@@ -52,34 +57,84 @@ typedef struct aprover_error {
 
 typedef struct aprover_air aprover_air; /* checked and decoded; read-only once loaded, so it can be shared by threads */
 
+/* What the tables have together. */
 typedef struct aprover_shape {
-    uint32_t log_height;
-    uint32_t columns;
-    uint32_t reads;
+    uint32_t tables;
     uint32_t publics;
-    uint32_t constraints; /* C of section 4.2 */
-    uint32_t degree;
-    uint32_t chunks;
-    uint32_t rows_read;   /* 1 + the largest offset */
-    uint32_t narrow;      /* 1: octet leaves, 0: row leaves */
+    uint32_t constraints;     /* C of section 4.2 */
+    uint32_t preprocessed;    /* columns, of all tables; 0: proofs need no aprover_preprocessed */
+    uint32_t interactions;    /* of all tables */
+    uint32_t bus_width;       /* the widest bus; 0 if there is none */
+    uint32_t max_log_height;
 } aprover_shape;
 
-/* Bytes that aprover_air_load needs for this encoding; 0 if its header is invalid. */
+typedef struct aprover_table_shape {
+    uint32_t log_height;
+    uint32_t log_slots;
+    uint32_t columns;         /* W, which the prover chooses */
+    uint32_t preprocessed;    /* P */
+    uint32_t reads;
+    uint32_t interactions;
+    uint32_t lookup_columns;  /* A, elements of the challenge field */
+    uint32_t constraints;
+    uint32_t degree;
+    uint32_t rows_read;       /* o */
+} aprover_table_shape;
+
+/* Bytes that aprover_air_load needs for this encoding; 0 if its headers are invalid or its parts do not fill it. */
 size_t aprover_air_memory(const uint32_t *words, size_t count);
 /* Check and decode. `memory` (64-byte aligned) becomes the aprover_air and must outlive it; `words` need not. */
 aprover_status aprover_air_load(const uint32_t *words, size_t count, void *memory, size_t bytes, aprover_error *error);
 void aprover_air_shape(const aprover_air *air, aprover_shape *shape);
+/* table: below shape.tables */
+aprover_status aprover_air_table_shape(const aprover_air *air, uint32_t table, aprover_table_shape *shape);
 void aprover_air_digest(const aprover_air *air, uint8_t digest[32]);
 
-/* ---- proving ---- */
+/* ---- parameters ---- */
 
+enum aprover_flag {
+    APROVER_FLAG_INDEPENDENT = 1,   /* independent batching coefficients, else powers of one */
+    APROVER_FLAG_ZERO_KNOWLEDGE = 2 /* the proof is masked */
+};
+
+/* Section 5. */
 typedef struct aprover_parameters {
     uint8_t log_blowup;
     uint8_t grinding_bits;
     uint8_t cap_log;
-    uint8_t batching; /* 0 powers, 1 independent */
+    uint8_t flags; /* of aprover_flag */
     uint32_t queries;
 } aprover_parameters;
+
+/* What the parameters make of an AIR, section 6. */
+typedef struct aprover_proof_shape {
+    uint32_t narrow;
+    uint32_t folds;
+    uint32_t log_length;         /* l_0 */
+    uint32_t openings;           /* N */
+    uint32_t preprocessed_bytes; /* of the preprocessed caps; 0 if the AIR has no such columns */
+    uint32_t chunks[64];         /* of each table's quotient */
+    uint32_t level[64];          /* of each table */
+} aprover_proof_shape;
+
+/* APROVER_REJECT_PARAMETERS if the parameters break sections 5 or 6 for this AIR. */
+aprover_status aprover_proof_shape_of(const aprover_air *air, const aprover_parameters *parameters, aprover_proof_shape *shape);
+
+/* ---- preprocessed columns ---- */
+
+/* The commitment to an AIR's preprocessed columns. It depends on the AIR, log_blowup, cap_log and, in zero knowledge, the queries; it is
+ * read-only once made, so it can be shared by threads. */
+typedef struct aprover_preprocessed aprover_preprocessed;
+
+/* Bytes that it needs; 0 if the parameters do not fit the AIR or the AIR has no preprocessed columns. */
+size_t aprover_preprocess_memory(const aprover_air *air, const aprover_parameters *parameters);
+/* Make it in `memory` (64-byte aligned), which must outlive it, as must the AIR. cancel: as in a job. NULL on failure. */
+const aprover_preprocessed *aprover_preprocess(const aprover_air *air, const aprover_parameters *parameters, void *memory,
+                                               size_t bytes, const int32_t *cancel, uint32_t path, aprover_error *error);
+/* Its caps, which are all that a verifier needs; `bytes` becomes their length. */
+const uint8_t *aprover_preprocessed_caps(const aprover_preprocessed *preprocessed, size_t *bytes);
+
+/* ---- proving ---- */
 
 /* Trace generators that are built in; 0 means that the caller has written the trace. */
 typedef enum aprover_generator {
@@ -95,7 +150,9 @@ typedef struct aprover_team aprover_team;
 typedef struct aprover_job {
     const aprover_air *air;
     aprover_parameters parameters;
-    uint32_t generator;
+    const aprover_preprocessed *preprocessed; /* NULL if and only if the AIR has no preprocessed columns */
+    const uint8_t *entropy;    /* 32 bytes of the system's randomness, never used twice; NULL without APROVER_FLAG_ZERO_KNOWLEDGE */
+    uint32_t generator;        /* of table 0; an AIR of several tables has none */
     uint32_t arguments_count;
     const uint32_t *arguments; /* of the generator */
     const uint32_t *publics;   /* as many as the AIR has */
@@ -117,10 +174,10 @@ typedef struct aprover_job {
  * the AIR. */
 size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters, uint32_t lanes);
 size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *parameters);
-/* Where in the job's arena the trace belongs, if the caller writes it: column c, row i at [c * rows + i]; of the job only the AIR, the
- * parameters, the arena and the team are looked at. The arena keeps tables from one proof to the next, so its first use must be
+/* Where in the job's arena the trace of a table belongs, if the caller writes it: column c, row i at [c * rows + i]; of the job only the
+ * AIR, the parameters, the arena and the team are looked at. The arena keeps tables from one proof to the next, so its first use must be
  * with the first 64 bytes zero. NULL if it is too small. The proof consumes the trace. */
-uint32_t *aprover_prove_trace(const aprover_job *job);
+uint32_t *aprover_prove_trace(const aprover_job *job, uint32_t table);
 /* Make the proof. On any failure nothing usable is in `proof`, and proof_length is 0. */
 aprover_status aprover_prove(aprover_job *job, aprover_error *error);
 /* Make several, one after the other; each job has its own status, and its error if errors is not NULL. Jobs may share an arena. */
@@ -146,10 +203,11 @@ size_t aprover_verify_memory(const aprover_air *air, const aprover_parameters *p
 /* Read the parameters from the front of a proof and check them against the AIR. */
 aprover_status aprover_proof_parameters(const aprover_air *air, const uint8_t *proof, size_t length,
                                         aprover_parameters *parameters, aprover_error *error);
-/* Check a proof. Whether its parameters are strong enough is for the caller to judge (section 10). */
-aprover_status aprover_verify(const aprover_air *air, const uint32_t *publics, const uint8_t *statement,
-                              size_t statement_length, const uint8_t *proof, size_t length, void *memory, size_t bytes,
-                              uint32_t path, aprover_error *error);
+/* Check a proof. Whether its parameters are strong enough is for the caller to judge (section 10). caps: those of the AIR's preprocessed
+ * columns under the proof's own parameters, NULL and 0 if it has none; they are the caller's, never the prover's. */
+aprover_status aprover_verify(const aprover_air *air, const uint8_t *caps, size_t caps_length, const uint32_t *publics,
+                              const uint8_t *statement, size_t statement_length, const uint8_t *proof, size_t length, void *memory,
+                              size_t bytes, uint32_t path, aprover_error *error);
 
 /* ---- parts that are useful alone ---- */
 

@@ -17,7 +17,10 @@ enum apr_tag {
     APR_TAG_OPENINGS,
     APR_TAG_FRI_CAP,
     APR_TAG_FINAL,
-    APR_TAG_NONCE
+    APR_TAG_NONCE,
+    APR_TAG_PREPROCESSED_CAP,
+    APR_TAG_LOOKUP_CAP,
+    APR_TAG_LOOKUP_SUM
 };
 
 typedef struct {
