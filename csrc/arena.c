@@ -1,7 +1,7 @@
 /* The memory of a proof: one arena that the caller gives, laid out before anything is computed. */
 #include "prover.h"
 
-enum { ARENA_MAGIC = 0x31525041 };
+enum { ARENA_MAGIC = 0x32525041 };
 
 /* The first 64 bytes of an arena; the twiddles behind them outlive a proof. */
 typedef struct {
@@ -11,61 +11,112 @@ typedef struct {
 
 static size_t round_up(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
-/* Long vectors are set apart by a cache line more than a power of two, so that parallel streams do not share cache sets. */
-static size_t padded(size_t n) { return n < 1024 ? n : n + 16; }
-
-typedef struct {
-    uintptr_t base;
-    size_t used;
-} bump;
-
-static void *take(bump *b, size_t bytes) {
+void *apr_take(apr_bump *b, size_t bytes) {
     void *here = (void *)(b->base + b->used);
     b->used += round_up(bytes);
     return here;
 }
 
-static void lay_commitment(bump *b, const apr_plan *plan, apr_commitment *c, uint32_t columns, uint32_t t, int octets) {
-    const uint32_t log_k = apr_layer_log_k(plan, t);
-    const size_t stride = padded((size_t)1 << (plan->log_n - APR_LOG_ARITY * t));
-    c->octets = octets;
-    c->matrix = (apr_matrix){take(b, 4 * stride * columns), stride, columns, log_k, plan->log_blowup};
-    c->tree.log_leaves = plan->log_n - APR_LOG_ARITY * (t + (octets ? 1 : 0));
+void apr_lay_tree(apr_bump *b, const apr_plan *plan, uint32_t t, uint32_t columns, uint32_t log_arity, int salted,
+                  apr_commitment *c) {
+    const apr_level_plan *level = &plan->level[t];
+    const size_t stride = apr_padded((size_t)1 << level->log_n);
+    c->matrix = (apr_matrix){.values = apr_take(b, 4 * stride * columns), .stride = stride, .columns = columns,
+                             .log_coset = level->log_k, .log_blowup = plan->log_blowup, .log_arity = log_arity};
+    if (salted) c->matrix.salts = apr_take(b, 4 * stride * APR_SALT_WORDS);
+    c->tree.log_leaves = level->log_n - log_arity;
     c->tree.log_cap = apr_log_cap(plan, c->tree.log_leaves);
-    c->tree.nodes = take(b, apr_tree_bytes(c->tree.log_leaves, c->tree.log_cap));
+    c->tree.nodes = apr_take(b, apr_tree_bytes(c->tree.log_leaves, c->tree.log_cap));
+}
+
+/* What the largest table asks of the regions that one table uses at a time. */
+typedef struct {
+    size_t coset, sparse, run, elements, scratch, slice_sums;
+} largest;
+
+static void grow(size_t *to, size_t value) {
+    if (value > *to) *to = value;
+}
+
+static void measure_table(const apr_prover *p, uint32_t i, largest *need) {
+    const apr_table *table = &p->air->table[i];
+    const apr_table_plan *place = &p->plan.table[i];
+    const size_t length = (size_t)1 << place->log_length, elements = table->lookup_columns > place->chunks ? table->lookup_columns : place->chunks;
+    const size_t own = table->columns + table->preprocessed_columns;
+    if (apr_quotient_cosets(place) > 1u << p->plan.log_blowup) grow(&need->coset, 4 * length * (own + FX_DEGREE * table->lookup_columns));
+    if (table->rows > APR_DIRECT_ROWS) grow(&need->sparse, 4 * 4 * length);
+    grow(&need->elements, FX_DEGREE * elements);
+    grow(&need->run, table->columns > table->preprocessed_columns ? table->columns : table->preprocessed_columns);
+    grow(&need->run, FX_DEGREE * elements);
+    grow(&need->scratch, apr_evaluator_scratch(p->air, table, place->log_length));
+    if (table->interactions > 0) grow(&need->slice_sums, sizeof(fx) * APR_MAX_SUM_SLICES);
+}
+
+static void lay_table(apr_prover *p, apr_bump *b, uint32_t i, apr_prover_table *t) {
+    const apr_table *table = &p->air->table[i];
+    const apr_table_plan *place = &p->plan.table[i];
+    const size_t length = (size_t)1 << place->log_length, stride = apr_padded(length), k = (size_t)1 << table->log_height;
+    *t = (apr_prover_table){.table = table, .plan = place, .length = length, .stride = stride};
+    t->trace = apr_take(b, 4 * length * table->columns);
+    t->rows = apr_take(b, table->interactions > 0 ? 4 * k * table->columns : 0);
+    t->lookup = apr_take(b, 4 * stride * FX_DEGREE * table->lookup_columns);
+    t->quotient = apr_take(b, 4 * stride * FX_DEGREE * place->chunks);
+}
+
+static void lay_level(apr_prover *p, apr_bump *b, uint32_t t, apr_prover_level *level) {
+    const apr_plan *plan = &p->plan;
+    const uint32_t log_arity = apr_tree_log_arity(plan, t);
+    level->stride = apr_padded((size_t)1 << plan->level[t].log_k);
+    for (enum apr_phase phase = APR_PHASE_TRACE; phase < APR_PHASES; phase++) {
+        const uint32_t columns = plan->level[t].columns[phase];
+        if (columns > 0) apr_lay_tree(b, plan, t, columns, log_arity, apr_tree_salted(plan, phase), &level->trees[phase]);
+    }
+    if (t >= plan->first_layer && t < plan->folds)
+        apr_lay_tree(b, plan, t, FX_DEGREE, plan->level[t].log_arity, 0, &level->layer);
+    level->deep = apr_take(b, plan->level[t].tables > 0 ? 4 * level->stride * FX_DEGREE : 0);
+    level->positions = apr_take(b, 4 * (size_t)plan->queries);
 }
 
 /* Lay the arena out; returns its size. With base 0 it only measures. */
 static size_t lay_out(apr_prover *p, uintptr_t base, uint32_t log_twiddles) {
     const aprover_air *air = p->air;
     const apr_plan *plan = &p->plan;
-    const size_t k = (size_t)1 << plan->log_k;
-    bump b = {base, sizeof(arena_header)};
-    take(&b, apr_twiddles_bytes(log_twiddles));
-    p->stride_k = padded(k);
-    p->trace = take(&b, 4 * k * air->columns);
-    lay_commitment(&b, plan, &p->trace_commitment, plan->columns, 0, plan->narrow);
-    p->trace_lde = (uint32_t *)(uintptr_t)p->trace_commitment.matrix.values;
-    p->quotient = take(&b, 4 * p->stride_k * plan->quotient_columns);
-    lay_commitment(&b, plan, &p->quotient_commitment, plan->quotient_columns, 0, plan->narrow);
-    p->quotient_lde = (uint32_t *)(uintptr_t)p->quotient_commitment.matrix.values;
-    p->coset = take(&b, air->chunks > 1u << plan->log_blowup ? 4 * k * air->columns : 0);
-    p->sparse = take(&b, air->rows > APR_DIRECT_ROWS ? 4 * 4 * k : 0);
-    p->work = take(&b, 4 * p->stride_k * FX_DEGREE);
-    p->deep = take(&b, 4 * p->stride_k * FX_DEGREE);
-    for (uint32_t t = plan->first_layer; t < plan->folds; t++) lay_commitment(&b, plan, &p->layers[t], FX_DEGREE, t, 1);
-    p->publics = take(&b, 4 * (size_t)air->publics);
-    p->alphas = take(&b, sizeof(fx) * air->constraints);
-    p->openings = take(&b, sizeof(fx) * plan->openings);
-    p->lambdas = take(&b, sizeof(fx) * plan->openings);
-    const size_t run = air->columns > plan->quotient_columns ? air->columns : plan->quotient_columns;
-    p->dots = take(&b, sizeof(fx) * run * p->lanes);
-    p->point_scratch = take(&b, apr_air_quotient_scratch(air));
-    p->scratch_bytes = round_up(apr_air_coset_scratch(air));
-    p->scratch = take(&b, p->scratch_bytes * p->lanes);
-    p->indices = take(&b, 4 * (size_t)plan->queries);
-    p->layer_indices = take(&b, 4 * (size_t)plan->queries);
-    p->proof_scratch = take(&b, 4 * (size_t)plan->queries);
+    apr_bump b = {base, sizeof(arena_header)};
+    largest need = {0};
+    size_t runs = 0, points = 0;
+    apr_take(&b, apr_twiddles_bytes(log_twiddles));
+    p->tables = apr_take(&b, sizeof *p->tables * air->tables);
+    p->levels = apr_take(&b, sizeof *p->levels * (plan->folds + 1));
+    for (uint32_t i = 0; i < air->tables; i++) {
+        apr_prover_table unused;
+        lay_table(p, &b, i, base == 0 ? &unused : &p->tables[i]);
+        measure_table(p, i, &need);
+        runs += air->table[i].reads + 3; /* lookup columns at two points, chunks */
+        points += air->table[i].rows_read;
+    }
+    for (uint32_t t = 0; t <= plan->folds; t++) {
+        apr_prover_level level = {0};
+        lay_level(p, &b, t, &level);
+        if (base != 0) p->levels[t] = level;
+    }
+    p->stride_work = apr_padded((size_t)1 << plan->level[0].log_k);
+    p->mask = apr_take(&b, plan->zero_knowledge ? 4 * p->stride_work * FX_DEGREE : 0);
+    p->coset = apr_take(&b, need.coset);
+    p->sparse = apr_take(&b, need.sparse);
+    p->work = apr_take(&b, 4 * p->stride_work * FX_DEGREE);
+    p->publics = apr_take(&b, 4 * (size_t)air->publics);
+    p->alphas = apr_take(&b, sizeof(fx) * air->constraints);
+    p->openings = apr_take(&b, sizeof(fx) * plan->openings);
+    p->lambdas = apr_take(&b, sizeof(fx) * plan->openings);
+    p->slice_sums = apr_take(&b, need.slice_sums);
+    p->points = apr_take(&b, sizeof *p->points * (points + plan->folds + 1));
+    p->runs = apr_take(&b, sizeof *p->runs * runs);
+    p->dots = apr_take(&b, sizeof(fx) * need.run * p->lanes);
+    p->weights = apr_take(&b, sizeof(fx) * need.elements);
+    p->point_scratch = apr_take(&b, apr_table_quotient_scratch(air));
+    p->scratch_bytes = round_up(need.scratch);
+    p->scratch = apr_take(&b, p->scratch_bytes * p->lanes);
+    p->proof_scratch = apr_take(&b, 4 * (size_t)plan->queries);
     return b.used;
 }
 
@@ -73,24 +124,18 @@ size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *pa
     apr_prover p = {.air = air, .lanes = lanes};
     if (air == NULL || parameters == NULL || lanes < 1 || lanes > APR_MAX_LANES) return 0;
     if (apr_plan_make(air, parameters, &p.plan) != APROVER_OK) return 0;
-    return lay_out(&p, 0, air->log_height);
+    return lay_out(&p, 0, p.plan.level[0].log_k);
 }
 
 size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *parameters) {
     apr_plan plan;
     if (air == NULL || parameters == NULL || apr_plan_make(air, parameters, &plan) != APROVER_OK) return 0;
-    size_t digests = 2 * (size_t)plan.log_leaves, bytes = plan.head_bytes;
-    bytes += plan.queries * (apr_leaf_bytes(&plan, plan.columns) + apr_leaf_bytes(&plan, plan.quotient_columns));
-    for (uint32_t t = plan.first_layer; t < plan.folds; t++) {
-        digests += apr_layer_log_leaves(&plan, t);
-        bytes += plan.queries * apr_layer_leaf_bytes();
-    }
-    return bytes + plan.queries * digests * APR_DIGEST_BYTES;
+    return apr_plan_proof_bound(&plan);
 }
 
 aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *needed) {
     arena_header *header = arena;
-    uint32_t log_twiddles = p->plan.log_k;
+    uint32_t log_twiddles = p->plan.level[0].log_k;
     *needed = lay_out(p, 0, log_twiddles);
     if (arena == NULL || ((uintptr_t)arena & 63) != 0 || bytes < *needed) return APROVER_ERROR_MEMORY;
     if (header->magic == ARENA_MAGIC && header->log_twiddles > log_twiddles &&
@@ -109,10 +154,10 @@ aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *
     return APROVER_OK;
 }
 
-uint32_t *aprover_prove_trace(const aprover_job *job) {
-    if (job == NULL || job->air == NULL) return NULL;
+uint32_t *aprover_prove_trace(const aprover_job *job, uint32_t table) {
+    if (job == NULL || job->air == NULL || table >= job->air->tables) return NULL;
     apr_prover p = {.air = job->air, .lanes = apr_lanes(job->team)};
     size_t needed;
     if (apr_plan_make(job->air, &job->parameters, &p.plan) != APROVER_OK) return NULL;
-    return apr_open_arena(&p, job->arena, job->arena_bytes, &needed) == APROVER_OK ? p.trace : NULL;
+    return apr_open_arena(&p, job->arena, job->arena_bytes, &needed) == APROVER_OK ? p.tables[table].trace : NULL;
 }

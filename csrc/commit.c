@@ -1,4 +1,4 @@
-/* Columns: interpolated, extended to an evaluation domain, hashed into a tree. */
+/* Columns: interpolated, masked, extended to an evaluation domain, hashed into a tree. */
 #include <string.h>
 
 #include "prover.h"
@@ -10,6 +10,7 @@ typedef struct {
     const apr_prover *p;
     uint32_t *columns;
     size_t stride;
+    uint32_t log_n;
     fp scale; /* 1, or s: the coefficients become those of f(sX) */
 } interpolation;
 
@@ -18,14 +19,55 @@ static aprover_status interpolate_column(void *context, size_t index, uint32_t l
     const apr_prover *p = job->p;
     uint32_t *column = job->columns + job->stride * index;
     (void)lane;
-    if (p->poly->interpolate(&p->twiddles, column, p->plan.log_k, apr_poll_cancel, (void *)(uintptr_t)p)) return APROVER_CANCELLED;
-    if (job->scale != FP_ONE) p->poly->scale_powers(column, p->plan.log_k, job->scale);
+    if (p->poly->interpolate(&p->twiddles, column, job->log_n, apr_poll_cancel, (void *)(uintptr_t)p)) return APROVER_CANCELLED;
+    if (job->scale != FP_ONE) p->poly->scale_powers(column, job->log_n, job->scale);
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, fp scale) {
-    interpolation job = {p, columns, stride, scale};
+aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, uint32_t log_n, fp scale) {
+    interpolation job = {p, columns, stride, log_n, scale};
     return apr_parallel(p->team, interpolate_column, &job, count);
+}
+
+/* Back to front, so that the two may share memory. */
+void apr_spread(uint32_t *to, const uint32_t *from, size_t k, size_t length) {
+    const size_t step = length / k;
+    for (size_t i = k; i-- > 0;) {
+        const uint32_t coefficient = from[i];
+        memset(to + i * step, 0, 4 * step);
+        to[i * step] = coefficient;
+    }
+}
+
+/* f + (x^k - 1) r */
+static void mask_column(const apr_prover *p, const apr_prover_table *t, uint32_t *column, uint64_t stream) {
+    enum { AT_ONCE = 1024 };
+    const uint32_t log_n = t->plan->log_length, k = 1u << t->table->log_height;
+    uint32_t r[AT_ONCE];
+    apr_random_cursor cursor = {stream, 0};
+    for (uint32_t done = 0, now; done < t->plan->masks; done += now) {
+        now = t->plan->masks - done < AT_ONCE ? t->plan->masks - done : AT_ONCE;
+        apr_random_elements(&p->random, &cursor, r, now);
+        for (uint32_t i = 0; i < now; i++) {
+            uint32_t *low = column + apr_bitrev(done + i, log_n), *high = column + apr_bitrev(k + done + i, log_n);
+            *low = fp_sub(*low, r[i]);
+            *high = fp_add(*high, r[i]);
+        }
+    }
+}
+
+aprover_status apr_interpolate_table(const apr_prover *p, const apr_prover_table *t, uint32_t *columns, size_t k_stride, size_t stride,
+                                     uint32_t count, enum apr_stream kind) {
+    const size_t k = (size_t)1 << t->table->log_height;
+    aprover_status status = apr_interpolate(p, columns, k_stride, count, t->table->log_height, FP_ONE);
+    if (status != APROVER_OK || t->length == k) return status;
+    for (uint32_t c = count; c-- > 0;) {
+        uint32_t *column = columns + stride * c;
+        apr_spread(column, columns + k_stride * c, k, t->length);
+        if (t->plan->masks > 0 && kind != APR_STREAM_NONE) mask_column(p, t, column, apr_stream(kind, (uint32_t)(t - p->tables), c));
+        if (apr_stopped(p)) return APROVER_CANCELLED;
+    }
+    return APROVER_OK;
 }
 
 typedef struct {
@@ -55,14 +97,13 @@ aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t 
     return apr_parallel(p->team, evaluate_column, &job, (size_t)f->count << log_cosets);
 }
 
-aprover_status apr_extend(const apr_prover *p, const uint32_t *coefficients, size_t stride, uint32_t t, const apr_commitment *c) {
+aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first) {
     const apr_matrix *m = &c->matrix;
-    const apr_columns f = {coefficients, stride, m->columns, m->log_coset};
-    fp shifts[1 << APR_MAX_LOG_BLOWUP], step = fp_root(p->plan.log_n - APR_LOG_ARITY * t);
-    shifts[0] = apr_layer_shift(t);
+    fp shifts[1 << APR_MAX_LOG_BLOWUP], step = fp_root(p->plan.level[t].log_n);
+    shifts[0] = apr_level_shift(&p->plan, t);
     for (uint32_t j = 1; j < 1u << m->log_blowup; j++) shifts[j] = fp_mul(shifts[j - 1], step);
     /* The matrix is read-only for the hashing; its memory is the arena's own. */
-    return apr_evaluate(p, &f, (uint32_t *)(uintptr_t)m->values, m->stride, shifts, m->log_blowup);
+    return apr_evaluate(p, f, (uint32_t *)(uintptr_t)m->values + m->stride * first, m->stride, shifts, m->log_blowup);
 }
 
 typedef struct {
@@ -79,13 +120,12 @@ static aprover_status hash_slice(void *context, size_t index, uint32_t lane) {
     const size_t first = index * job->slice, count = job->count - first < job->slice ? job->count - first : job->slice;
     (void)lane;
     if (job->level > 0) apr_tree_hash_level(kernels, &c->tree, job->level, first, count);
-    else (c->octets ? kernels->hash_octets : kernels->hash_rows)(&c->matrix, first, count, apr_tree_node(&c->tree, 0, first));
+    else kernels->hash_leaves(&c->matrix, first, count, apr_tree_node(&c->tree, 0, first));
     return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-static aprover_status hash_tree(const apr_prover *p, const apr_commitment *c) {
-    const size_t leaves = (size_t)1 << c->tree.log_leaves;
-    const size_t compressions = ((size_t)4 * c->matrix.columns * (c->octets ? APR_ARITY : 1) + 63) / 64;
+aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c) {
+    const size_t leaves = (size_t)1 << c->tree.log_leaves, compressions = (apr_matrix_leaf_bytes(&c->matrix) + 63) / 64;
     aprover_status status = APROVER_OK;
     for (uint32_t level = 0; status == APROVER_OK && level <= c->tree.log_leaves - c->tree.log_cap; level++) {
         hashing job = {p, c, level, HASH_SLICE, leaves >> level};
@@ -96,12 +136,78 @@ static aprover_status hash_tree(const apr_prover *p, const apr_commitment *c) {
     return status;
 }
 
-aprover_status apr_commit(apr_prover *p, apr_commitment *c, enum apr_tag tag) {
-    aprover_status status = hash_tree(p, c);
-    if (status != APROVER_OK) return status;
+void apr_write_cap(apr_prover *p, const apr_commitment *c) {
     const size_t bytes = (size_t)APR_DIGEST_BYTES << c->tree.log_cap;
     memcpy(p->out + p->used, apr_tree_cap(&c->tree), bytes);
-    apr_transcript_absorb(&p->transcript, tag, p->out + p->used, bytes);
     p->used += bytes;
+}
+
+apr_columns apr_phase_columns(const apr_prover *p, const apr_prover_table *t, enum apr_phase phase) {
+    const uint32_t log_n = t->plan->log_length;
+    switch (phase) {
+    case APR_PHASE_PREPROCESSED:
+        return apr_preprocessed_columns(p->job->preprocessed, (uint32_t)(t - p->tables));
+    case APR_PHASE_TRACE:
+        return (apr_columns){t->trace, t->length, t->table->columns, log_n};
+    case APR_PHASE_LOOKUP:
+        return (apr_columns){t->lookup, t->stride, FX_DEGREE * t->table->lookup_columns, log_n};
+    default:
+        return (apr_columns){t->quotient, t->stride, FX_DEGREE * t->plan->chunks, log_n};
+    }
+}
+
+/* Words of a task that draws salts. */
+enum { SALT_SLICE = 1 << 16 };
+
+typedef struct {
+    const apr_prover *p;
+    const apr_matrix *matrix;
+    uint64_t stream;
+    size_t slices, slice;
+} salting;
+
+static aprover_status draw_salts(void *context, size_t index, uint32_t lane) {
+    const salting *job = context;
+    const size_t word = index / job->slices, first = index % job->slices * job->slice;
+    (void)lane;
+    apr_random_words(&job->p->random, job->stream + index, (uint32_t *)(uintptr_t)job->matrix->salts + job->matrix->stride * word + first,
+                     job->slice);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+static aprover_status salt(const apr_prover *p, const apr_matrix *m, enum apr_phase phase, uint32_t t) {
+    const size_t n = (size_t)1 << (m->log_coset + m->log_blowup), slice = n < SALT_SLICE ? n : SALT_SLICE;
+    if (m->salts == NULL) return APROVER_OK;
+    salting job = {p, m, apr_stream(APR_STREAM_SALT, (uint32_t)phase << 8 | t, 0), n / slice, slice};
+    return apr_parallel(p->team, draw_salts, &job, APR_SALT_WORDS * job.slices);
+}
+
+static aprover_status commit_level(apr_prover *p, enum apr_phase phase, uint32_t t) {
+    const apr_commitment *c = &p->levels[t].trees[phase];
+    aprover_status status = salt(p, &c->matrix, phase, t);
+    for (uint32_t i = 0; i < p->air->tables && status == APROVER_OK; i++) {
+        const apr_prover_table *table = &p->tables[i];
+        if (table->plan->level != t) continue;
+        const apr_columns columns = apr_phase_columns(p, table, phase);
+        status = apr_extend(p, &columns, t, c, table->plan->first_column[phase]);
+    }
+    if (status == APROVER_OK && phase == APR_PHASE_QUOTIENT && t == 0 && p->plan.zero_knowledge) {
+        const apr_columns mask = {p->mask, p->levels[0].stride, FX_DEGREE, p->plan.level[0].log_k};
+        status = apr_extend(p, &mask, 0, c, apr_mask_column(&p->plan));
+    }
+    if (status == APROVER_OK) status = apr_hash_tree(p, c);
+    if (status == APROVER_OK) apr_write_cap(p, c);
+    return status;
+}
+
+aprover_status apr_commit_phase(apr_prover *p, enum apr_phase phase) {
+    static const enum apr_tag tags[APR_PHASES] = {APR_TAG_PREPROCESSED_CAP, APR_TAG_TRACE_CAP, APR_TAG_LOOKUP_CAP, APR_TAG_QUOTIENT_CAP};
+    const size_t before = p->used;
+    for (uint32_t t = 0; t <= p->plan.folds; t++) {
+        if (p->plan.level[t].columns[phase] == 0) continue;
+        aprover_status status = commit_level(p, phase, t);
+        if (status != APROVER_OK) return status;
+    }
+    apr_transcript_absorb(&p->transcript, tags[phase], p->out + before, p->used - before);
     return APROVER_OK;
 }

@@ -1,4 +1,4 @@
-/* Out of domain: the openings at z and the DEEP polynomial, docs/protocol.md section 7, steps 4 and 5. */
+/* Out of domain: the openings at z and the DEEP polynomials, docs/protocol.md section 7, steps 5 and 6. */
 #include <string.h>
 
 #include "prover.h"
@@ -6,139 +6,197 @@
 /* Coefficients that a task takes at once: with the powers of z that belong to them they stay in the second cache. */
 enum { LOG_SLICE = 13 };
 
-static uint32_t log_slice(const apr_prover *p) { return p->plan.log_k < LOG_SLICE ? p->plan.log_k : LOG_SLICE; }
+static uint32_t log_slice(uint32_t log_n) { return log_n < LOG_SLICE ? log_n : LOG_SLICE; }
 
-/* The end of the run of reads from `first` on that share its offset and have consecutive columns. */
-static uint32_t run_end(const aprover_air *air, uint32_t first) {
-    uint32_t end = first + 1;
-    while (end < air->reads && air->read[end] == air->read[end - 1] + 1) end++;
-    return end;
+/* ---- what is opened where ---- */
+
+/* The number of the point, which is added if it is new. At z itself the tables of a level are opened together. */
+static uint32_t point_of(apr_prover *p, const apr_prover_table *t, uint32_t offset, fx z) {
+    const uint32_t level = t->plan->level, log_height = offset == 0 ? 0 : t->table->log_height;
+    for (uint32_t i = 0; i < p->points_count; i++) {
+        const apr_opened_point *point = &p->points[i];
+        if (point->level == level && point->log_height == log_height && point->offset == offset) return i;
+    }
+    const fx at = offset == 0 ? z : fx_scale(z, fp_pow(fp_root(log_height), offset));
+    p->points[p->points_count] = (apr_opened_point){level, log_height, offset, at};
+    return p->points_count++;
+}
+
+static void add_run(apr_prover *p, apr_columns of, uint32_t first, uint32_t count, uint32_t point, uint32_t opening, int elements) {
+    const apr_columns columns = {of.values + of.stride * first, of.stride, count, of.log_n};
+    p->runs[p->runs_count++] = (apr_run){columns, point, opening, elements};
+}
+
+/* The reads in runs of consecutive columns of one kind at one offset. */
+static void add_reads(apr_prover *p, const apr_prover_table *t, fx z) {
+    const apr_table *table = t->table;
+    for (uint32_t first = 0, end; first < table->reads; first = end) {
+        const uint32_t column = apr_read_column(table->read[first]), offset = apr_read_offset(table->read[first]);
+        const int own = column < table->columns;
+        for (end = first + 1; end < table->reads && table->read[end] == table->read[end - 1] + 1; end++)
+            if (own && apr_read_column(table->read[end]) == table->columns) break;
+        add_run(p, apr_phase_columns(p, t, own ? APR_PHASE_TRACE : APR_PHASE_PREPROCESSED), own ? column : column - table->columns, end - first,
+                point_of(p, t, offset, z), t->plan->first_opening + first, 0);
+    }
+}
+
+static void list_runs(apr_prover *p, fx z) {
+    p->points_count = p->runs_count = 0;
+    for (uint32_t i = 0; i < p->air->tables; i++) {
+        const apr_prover_table *t = &p->tables[i];
+        const uint32_t lookups = t->table->lookup_columns, opening = t->plan->first_opening + t->table->reads;
+        add_reads(p, t, z);
+        if (lookups > 0) {
+            const apr_columns columns = apr_phase_columns(p, t, APR_PHASE_LOOKUP);
+            add_run(p, columns, 0, FX_DEGREE * lookups, point_of(p, t, 0, z), opening, 1);
+            add_run(p, columns, FX_DEGREE * (lookups - 1), FX_DEGREE, point_of(p, t, 1, z), opening + lookups, 1);
+        }
+        add_run(p, apr_phase_columns(p, t, APR_PHASE_QUOTIENT), 0, FX_DEGREE * t->plan->chunks, point_of(p, t, 0, z), t->plan->first_chunk, 1);
+    }
 }
 
 /* ---- openings ---- */
 
-/* Columns opened at one point. Coefficients are bit-reversed, so slice s of S holds those of x^(S i + bitrev(s)): its part of the value is
- * z^bitrev(s) times its dot product with the powers of z^S, a short table that all slices share. */
+/* Coefficients are bit-reversed, so slice s of S holds those of x^(S i + bitrev(s)): its part of the value is z^bitrev(s) times its dot
+ * product with the powers of z^S, a short table that all slices share. */
 typedef struct {
     const apr_prover *p;
-    const uint32_t *x;
-    size_t stride;
-    uint32_t columns;
+    const apr_columns *columns;
     fx z;
 } opened_columns;
 
 static aprover_status open_slice(void *context, size_t index, uint32_t lane) {
     const opened_columns *job = context;
     const apr_prover *p = job->p;
-    const uint32_t log_n = log_slice(p);
-    const apr_fxv powers = {p->work, p->stride_k};
-    const fx factor = fx_pow(job->z, apr_bitrev((uint32_t)index, p->plan.log_k - log_n));
-    fx *sums = p->dots + (size_t)job->columns * lane;
+    const apr_columns *f = job->columns;
+    const uint32_t log_n = log_slice(f->log_n);
+    const apr_fxv powers = {p->work, p->stride_work};
+    const fx factor = fx_pow(job->z, apr_bitrev((uint32_t)index, f->log_n - log_n));
+    fx *sums = p->dots + (size_t)f->count * lane;
     enum { AT_ONCE = 32 };
-    for (uint32_t c = 0; c < job->columns; c += AT_ONCE) {
-        const uint32_t count = job->columns - c < AT_ONCE ? job->columns - c : AT_ONCE;
+    for (uint32_t c = 0; c < f->count; c += AT_ONCE) {
+        const uint32_t count = f->count - c < AT_ONCE ? f->count - c : AT_ONCE;
         fx part[AT_ONCE] = {0};
-        p->poly->dot_columns(part, job->x + job->stride * c + (index << log_n), job->stride, count, powers, (size_t)1 << log_n);
+        p->poly->dot_columns(part, f->values + f->stride * c + (index << log_n), f->stride, count, powers, (size_t)1 << log_n);
         for (uint32_t i = 0; i < count; i++) sums[c + i] = fx_add(sums[c + i], fx_mul(part[i], factor));
     }
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 /* The powers of z^S; `work` holds them until the next point. */
-static aprover_status prepare_point(apr_prover *p, fx z) {
-    for (uint32_t i = log_slice(p); i < p->plan.log_k; i++) z = fx_mul(z, z);
-    return p->poly->powers((apr_fxv){p->work, p->stride_k}, log_slice(p), z, apr_poll_cancel, p) ? APROVER_CANCELLED : APROVER_OK;
+static aprover_status prepare_point(apr_prover *p, uint32_t log_n, fx z) {
+    for (uint32_t i = log_slice(log_n); i < log_n; i++) z = fx_mul(z, z);
+    return p->poly->powers((apr_fxv){p->work, p->stride_work}, log_slice(log_n), z, apr_poll_cancel, p) ? APROVER_CANCELLED
+                                                                                                      : APROVER_OK;
 }
 
-static aprover_status open_columns(apr_prover *p, fx *out, const uint32_t *x, size_t stride, uint32_t columns, fx z) {
-    opened_columns job = {p, x, stride, columns, z};
-    memset(p->dots, 0, sizeof(fx) * columns * p->lanes);
-    aprover_status status = apr_parallel(p->team, open_slice, &job, (size_t)1 << (p->plan.log_k - log_slice(p)));
-    for (uint32_t c = 0; c < columns; c++) {
-        out[c] = p->dots[c];
-        for (uint32_t lane = 1; lane < p->lanes; lane++) out[c] = fx_add(out[c], p->dots[(size_t)columns * lane + c]);
+static aprover_status open_run(apr_prover *p, const apr_run *run, fx z) {
+    const apr_columns *f = &run->columns;
+    opened_columns job = {p, f, z};
+    memset(p->dots, 0, sizeof(fx) * f->count * p->lanes);
+    aprover_status status = apr_parallel(p->team, open_slice, &job, (size_t)1 << (f->log_n - log_slice(f->log_n)));
+    for (uint32_t c = 0; c < f->count; c++)
+        for (uint32_t lane = 1; lane < p->lanes; lane++) p->dots[c] = fx_add(p->dots[c], p->dots[(size_t)f->count * lane + c]);
+    fx *openings = p->openings + run->first_opening;
+    if (!run->elements) memcpy(openings, p->dots, sizeof(fx) * f->count);
+    for (uint32_t i = 0; run->elements && i < f->count / FX_DEGREE; i++) {
+        openings[i] = fx_zero();
+        for (int e = 0; e < FX_DEGREE; e++) openings[i] = fx_add(openings[i], apr_shift_fx(p->dots[FX_DEGREE * i + (uint32_t)e], e));
     }
     return status;
 }
 
 aprover_status apr_open_at_z(apr_prover *p, fx z) {
-    const aprover_air *air = p->air;
-    const size_t k = (size_t)1 << p->plan.log_k;
-    const fp w = fp_root(p->plan.log_k);
-    fx point = z, parts[FX_DEGREE * APR_MAX_CHUNKS];
-    aprover_status status = prepare_point(p, z);
-    if (status == APROVER_OK) status = open_columns(p, parts, p->quotient, p->stride_k, p->plan.quotient_columns, z);
-    for (uint32_t j = 0; j < p->plan.chunks; j++) {
-        fx value = fx_zero();
-        for (int e = 0; e < FX_DEGREE; e++) value = fx_add(value, apr_shift_fx(parts[FX_DEGREE * j + (uint32_t)e], e));
-        p->openings[air->reads + j] = value;
+    list_runs(p, z);
+    for (uint32_t i = 0; i < p->points_count; i++) {
+        const apr_opened_point *point = &p->points[i];
+        aprover_status status = prepare_point(p, p->plan.level[point->level].log_k, point->z);
+        for (uint32_t r = 0; r < p->runs_count && status == APROVER_OK; r++)
+            if (p->runs[r].point == i) status = open_run(p, &p->runs[r], point->z);
+        if (status != APROVER_OK) return status;
     }
-    for (uint32_t i = 0, end, offset = 0; status == APROVER_OK && i < air->reads; i = end) {
-        end = run_end(air, i);
-        if (apr_read_offset(air->read[i]) != offset) {
-            offset = apr_read_offset(air->read[i]);
-            point = fx_scale(z, fp_pow(w, offset));
-            status = prepare_point(p, point);
-        }
-        if (status == APROVER_OK)
-            status = open_columns(p, p->openings + i, p->trace + k * apr_read_column(air->read[i]), k, end - i, point);
-    }
-    return status;
+    return APROVER_OK;
 }
 
-/* ---- the DEEP polynomial ---- */
+/* ---- the DEEP polynomials ---- */
 
-/* The weighted sum of what is opened at one point: reads first .. end - 1, and the chunks for z itself. */
+/* A run's part of the weighted sum of what is opened at one point. */
 typedef struct {
     const apr_prover *p;
+    const apr_columns *columns;
     apr_fxv sum;
-    uint32_t first, end;
-    const fx *chunk_weights; /* of the quotient's base columns, or NULL */
+    const fx *weights; /* of the base columns */
+    int first;         /* nothing is in the sum yet */
 } weighted_sum;
 
 static aprover_status sum_slice(void *context, size_t index, uint32_t lane) {
     const weighted_sum *job = context;
     const apr_prover *p = job->p;
-    const aprover_air *air = p->air;
-    const size_t n = (size_t)1 << log_slice(p), at = index * n, k = (size_t)1 << p->plan.log_k;
+    const apr_columns *f = job->columns;
+    const size_t n = (size_t)1 << log_slice(f->log_n), at = index * n;
     const apr_fxv sum = {job->sum.values + at, job->sum.stride};
     (void)lane;
-    for (int e = 0; e < FX_DEGREE; e++) memset(sum.values + e * sum.stride, 0, 4 * n);
-    for (uint32_t i = job->first, end; i < job->end; i = end) {
-        end = run_end(air, i);
-        p->poly->accumulate(sum, p->trace + k * apr_read_column(air->read[i]) + at, k, end - i, p->lambdas + i, n);
-    }
-    if (job->chunk_weights != NULL)
-        p->poly->accumulate(sum, p->quotient + at, p->stride_k, p->plan.quotient_columns, job->chunk_weights, n);
+    for (int e = 0; job->first && e < FX_DEGREE; e++) memset(sum.values + (size_t)e * sum.stride, 0, 4 * n);
+    p->poly->accumulate(sum, f->values + at, f->stride, f->count, job->weights, n);
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
+
+/* The coefficients of an element count as those of X^0 .. X^4. */
+static const fx *weights_of(apr_prover *p, const apr_run *run) {
+    const fx *lambdas = p->lambdas + run->first_opening;
+    if (!run->elements) return lambdas;
+    for (uint32_t i = 0; i < run->columns.count / FX_DEGREE; i++)
+        for (int e = 0; e < FX_DEGREE; e++) p->weights[FX_DEGREE * i + (uint32_t)e] = apr_shift_fx(lambdas[i], e);
+    return p->weights;
+}
+
+typedef struct {
+    const apr_prover *p;
+    apr_fxv to, from;
+    size_t n;
+} addition;
 
 static aprover_status add_slice(void *context, size_t index, uint32_t lane) {
-    const apr_prover *p = context;
-    const size_t n = (size_t)1 << log_slice(p), at = index * n;
+    const addition *job = context;
+    const size_t at = index * job->n;
     (void)lane;
     for (int e = 0; e < FX_DEGREE; e++)
-        p->poly->add_scaled(p->deep + e * p->stride_k + at, p->work + e * p->stride_k + at, FP_ONE, n);
-    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+        job->p->poly->add_scaled(job->to.values + (size_t)e * job->to.stride + at, job->from.values + (size_t)e * job->from.stride + at, FP_ONE,
+                                 job->n);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-aprover_status apr_deep_polynomial(apr_prover *p, fx z) {
-    const aprover_air *air = p->air;
-    const size_t slices = (size_t)1 << (p->plan.log_k - log_slice(p));
-    const fp w = fp_root(p->plan.log_k);
-    fx chunk_weights[FX_DEGREE * APR_MAX_CHUNKS];
-    for (uint32_t j = 0; j < p->plan.chunks; j++)
-        for (int e = 0; e < FX_DEGREE; e++)
-            chunk_weights[FX_DEGREE * j + (uint32_t)e] = apr_shift_fx(p->lambdas[air->reads + j], e);
-    for (uint32_t first = 0, end; first < air->reads; first = end) {
-        const uint32_t offset = apr_read_offset(air->read[first]);
-        for (end = first; end < air->reads && apr_read_offset(air->read[end]) == offset;) end++;
-        weighted_sum job = {p, {offset == 0 ? p->deep : p->work, p->stride_k}, first, end, offset == 0 ? chunk_weights : NULL};
-        aprover_status status = apr_parallel(p->team, sum_slice, &job, slices);
+static aprover_status add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, uint32_t log_n) {
+    addition job = {p, to, from, (size_t)1 << log_slice(log_n)};
+    return apr_parallel(p->team, add_slice, &job, (size_t)1 << (log_n - log_slice(log_n)));
+}
+
+/* sum of lambda_i (f_i - y_i) / (x - z_i) over what is opened at one point; the values y_i fall away in the division. */
+static aprover_status add_point(apr_prover *p, uint32_t number) {
+    const apr_opened_point *point = &p->points[number];
+    const uint32_t log_n = p->plan.level[point->level].log_k;
+    const apr_fxv deep = {p->levels[point->level].deep, p->levels[point->level].stride}, work = {p->work, p->stride_work};
+    weighted_sum job = {.p = p, .sum = point->offset == 0 ? deep : work, .first = 1};
+    for (uint32_t r = 0; r < p->runs_count; r++) {
+        const apr_run *run = &p->runs[r];
+        if (run->point != number) continue;
+        job.columns = &run->columns;
+        job.weights = weights_of(p, run);
+        aprover_status status = apr_parallel(p->team, sum_slice, &job, (size_t)1 << (log_n - log_slice(log_n)));
         if (status != APROVER_OK) return status;
-        const fx point = fx_scale(z, fp_pow(w, offset));
-        if (p->poly->divide(job.sum, p->plan.log_k, point, apr_poll_cancel, p)) return APROVER_CANCELLED;
-        if (offset != 0 && (status = apr_parallel(p->team, add_slice, p, slices)) != APROVER_OK) return status;
+        job.first = 0;
     }
-    return APROVER_OK;
+    if (p->poly->divide(job.sum, log_n, point->z, apr_poll_cancel, p)) return APROVER_CANCELLED;
+    return point->offset == 0 ? APROVER_OK : add_vector(p, deep, work, log_n);
+}
+
+aprover_status apr_deep_polynomials(apr_prover *p) {
+    /* A level's first point is z itself, which begins its vector. */
+    for (uint32_t i = 0; i < p->points_count; i++) {
+        aprover_status status = add_point(p, i);
+        if (status != APROVER_OK) return status;
+    }
+    if (!p->plan.zero_knowledge) return APROVER_OK;
+    const apr_prover_level *top = &p->levels[0];
+    return add_vector(p, (apr_fxv){top->deep, top->stride}, (apr_fxv){p->mask, top->stride}, p->plan.level[0].log_k);
 }

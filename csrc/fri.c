@@ -1,24 +1,45 @@
-/* The prover's side of FRI, on coefficients, and the grinding: docs/protocol.md section 7, steps 6 to 8. */
+/* The prover's side of FRI, on coefficients, and the grinding: docs/protocol.md section 7, steps 7 to 9. */
 #include "prover.h"
+
+/* D_(t+1) from D_t, in the same memory. */
+static aprover_status fold_level(apr_prover *p, uint32_t t, fx beta) {
+    const apr_level_plan *level = &p->plan.level[t];
+    const apr_fxv deep = {p->levels[0].deep, p->levels[0].stride};
+    if (p->poly->fold(deep, deep, level->log_k, level->log_arity, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
+    if (level[1].tables > 0) {
+        const apr_fxv lower = {p->levels[t + 1].deep, p->levels[t + 1].stride};
+        p->poly->accumulate_fx(deep, lower, fx_pow(beta, 1u << level->log_arity), (size_t)1 << level[1].log_k);
+    }
+    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+static aprover_status commit_layer(apr_prover *p, uint32_t t) {
+    const apr_commitment *layer = &p->levels[t].layer;
+    const apr_columns deep = {p->levels[0].deep, p->levels[0].stride, FX_DEGREE, p->plan.level[t].log_k};
+    const size_t before = p->used;
+    aprover_status status = apr_extend(p, &deep, t, layer, 0);
+    if (status == APROVER_OK) status = apr_hash_tree(p, layer);
+    if (status != APROVER_OK) return status;
+    apr_write_cap(p, layer);
+    apr_transcript_absorb(&p->transcript, APR_TAG_FRI_CAP, p->out + before, p->used - before);
+    return APROVER_OK;
+}
 
 aprover_status apr_fri(apr_prover *p) {
     const apr_plan *plan = &p->plan;
-    const apr_fxv deep = {p->deep, p->stride_k};
     for (uint32_t t = 0; t < plan->folds; t++) {
-        if (t >= plan->first_layer) {
-            aprover_status status = apr_extend(p, p->deep, p->stride_k, t, &p->layers[t]);
-            if (status == APROVER_OK) status = apr_commit(p, &p->layers[t], APR_TAG_FRI_CAP);
-            if (status != APROVER_OK) return status;
-        }
+        aprover_status status = t >= plan->first_layer ? commit_layer(p, t) : APROVER_OK;
+        if (status != APROVER_OK) return status;
         fx beta;
         apr_transcript_elements(&p->transcript, &beta, 1);
-        if (p->poly->fold(deep, deep, apr_layer_log_k(plan, t), APR_LOG_ARITY, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
+        if ((status = fold_level(p, t, beta)) != APROVER_OK) return status;
     }
     uint8_t *final = p->out + p->used;
-    const uint32_t count = 1u << plan->log_final;
+    const uint32_t log_count = plan->level[plan->folds].log_k, count = 1u << log_count;
     for (uint32_t i = 0; i < count; i++) {
         fx coefficient;
-        for (int e = 0; e < FX_DEGREE; e++) coefficient.c[e] = p->deep[e * p->stride_k + apr_bitrev(i, plan->log_final)];
+        for (int e = 0; e < FX_DEGREE; e++)
+            coefficient.c[e] = p->levels[0].deep[(size_t)e * p->levels[0].stride + apr_bitrev(i, log_count)];
         apr_put_fx(final + (size_t)APR_ELEMENT_BYTES * i, coefficient);
     }
     apr_transcript_absorb(&p->transcript, APR_TAG_FINAL, final, (size_t)APR_ELEMENT_BYTES * count);

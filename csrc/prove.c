@@ -1,4 +1,6 @@
 /* The prover: the order of docs/protocol.md section 7. */
+#include <string.h>
+
 #include "prover.h"
 
 /* A phase of a shorter trace is over before a helper has woken up. */
@@ -6,48 +8,101 @@ enum { MIN_LOG_SHARED = 13 };
 
 int apr_poll_cancel(void *prover) { return apr_stopped(prover); }
 
-static aprover_status commit_trace(apr_prover *p, aprover_error *error) {
-    const size_t k = (size_t)1 << p->plan.log_k;
-    for (uint32_t c = 0; c < p->air->columns; c++) {
-        size_t bad = p->poly->from_canonical(p->trace + c * k, k);
+/* One table's trace: canonical, kept where lookups need its values, interpolated. */
+static aprover_status take_trace(apr_prover *p, const apr_prover_table *t, aprover_error *error) {
+    const size_t k = (size_t)1 << t->table->log_height;
+    for (uint32_t c = 0; c < t->table->columns; c++) {
+        size_t bad = p->poly->from_canonical(t->trace + c * k, k);
         if (bad < k) {
-            *error = (aprover_error){APROVER_ERROR_TRACE, 0, c * k + bad};
+            *error = (aprover_error){APROVER_ERROR_TRACE, (uint32_t)(t - p->tables), c * k + bad};
             return APROVER_ERROR_TRACE;
         }
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
-    aprover_status status = apr_interpolate(p, p->trace, k, p->air->columns, FP_ONE);
-    if (status != APROVER_OK) return status;
-    status = apr_extend(p, p->trace, k, 0, &p->trace_commitment);
-    return status == APROVER_OK ? apr_commit(p, &p->trace_commitment, APR_TAG_TRACE_CAP) : status;
+    if (t->table->interactions > 0) memcpy(t->rows, t->trace, 4 * k * t->table->columns);
+    return apr_interpolate_table(p, t, t->trace, k, t->length, t->table->columns, APR_STREAM_TRACE);
+}
+
+static aprover_status commit_trace(apr_prover *p, aprover_error *error) {
+    for (uint32_t i = 0; i < p->air->tables; i++) {
+        aprover_status status = take_trace(p, &p->tables[i], error);
+        if (status != APROVER_OK) return status;
+    }
+    return apr_commit_phase(p, APR_PHASE_TRACE);
+}
+
+/* Elements of G that a task draws. */
+enum { MASK_SLICE = 1 << 14 };
+
+static aprover_status draw_mask(void *context, size_t index, uint32_t lane) {
+    const apr_prover *p = context;
+    const size_t n = (size_t)1 << p->plan.level[0].log_k, slice = n < MASK_SLICE ? n : MASK_SLICE;
+    apr_random_cursor cursor = {apr_stream(APR_STREAM_DEEP, 0, (uint32_t)index), 0};
+    (void)lane;
+    apr_random_elements(&p->random, &cursor, p->mask + index % FX_DEGREE * p->levels[0].stride + index / FX_DEGREE * slice, slice);
+    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 static aprover_status commit_quotient(apr_prover *p, fx alpha) {
-    aprover_status status = apr_quotient(p, alpha);
-    if (status == APROVER_OK) status = apr_extend(p, p->quotient, p->stride_k, 0, &p->quotient_commitment);
-    return status == APROVER_OK ? apr_commit(p, &p->quotient_commitment, APR_TAG_QUOTIENT_CAP) : status;
+    const size_t n = (size_t)1 << p->plan.level[0].log_k, slices = n < MASK_SLICE ? 1 : n / MASK_SLICE;
+    aprover_status status = APROVER_OK;
+    p->alphas[0] = fx_one();
+    for (uint32_t i = 1; i < p->air->constraints; i++) p->alphas[i] = fx_mul(p->alphas[i - 1], alpha);
+    for (uint32_t i = 0; i < p->air->tables && status == APROVER_OK; i++) status = apr_quotient(p, &p->tables[i]);
+    if (status == APROVER_OK && p->plan.zero_knowledge) status = apr_parallel(p->team, draw_mask, p, FX_DEGREE * slices);
+    return status == APROVER_OK ? apr_commit_phase(p, APR_PHASE_QUOTIENT) : status;
+}
+
+/* Interpolation always succeeds, so this is what keeps a false trace from becoming a proof. */
+static aprover_status check_quotients(const apr_prover *p, fx alpha, fx z, aprover_error *error) {
+    const apr_point_challenges challenges = {p->publics, alpha, p->fingerprint.gamma, p->fingerprint.beta[1], z};
+    fx power = fx_one();
+    for (uint32_t i = 0; i < p->air->tables; i++) {
+        const apr_prover_table *t = &p->tables[i];
+        const fx expected = apr_table_quotient_at(t->table, &challenges, p->openings + t->plan->first_opening, t->sigma, &power,
+                                                  p->point_scratch);
+        if (fx_eq(expected, apr_chunks_at(&p->plan, i, p->openings + t->plan->first_chunk, z))) continue;
+        error->detail = i;
+        return APROVER_ERROR_CONSTRAINTS;
+    }
+    return APROVER_OK;
+}
+
+static void send_openings(apr_prover *p) {
+    uint8_t *openings = p->out + p->used;
+    const size_t bytes = (size_t)APR_ELEMENT_BYTES * p->plan.openings;
+    for (uint32_t i = 0; i < p->plan.openings; i++) apr_put_fx(openings + (size_t)APR_ELEMENT_BYTES * i, p->openings[i]);
+    apr_transcript_absorb(&p->transcript, APR_TAG_OPENINGS, openings, bytes);
+    p->used += bytes;
+}
+
+/* The masks come from the entropy and all that the transcript has absorbed. */
+static void seed(apr_prover *p) {
+    uint8_t state[64];
+    apr_blake3_output(&p->transcript.hash, 0, state);
+    apr_random_init(&p->random, p->hash, p->job->entropy, state, sizeof state);
 }
 
 static aprover_status run(apr_prover *p, aprover_error *error) {
+    const aprover_job *job = p->job;
     fx alpha, z;
+    size_t caps_bytes = 0;
+    const uint8_t *caps = job->preprocessed == NULL ? NULL : aprover_preprocessed_caps(job->preprocessed, &caps_bytes);
     aprover_status status;
-    apr_absorb_statement(&p->transcript, p->air, p->out, p->job->publics, p->job->statement, p->job->statement_length);
+    apr_absorb_statement(&p->transcript, p->air, &p->plan, p->out, job->publics, job->statement, job->statement_length, caps);
+    if (p->plan.zero_knowledge) seed(p);
     if ((status = commit_trace(p, error)) != APROVER_OK) return status;
     apr_progress(p, 250);
+    if (p->air->interactions > 0 && (status = apr_lookup(p)) != APROVER_OK) return status;
     apr_transcript_elements(&p->transcript, &alpha, 1);
     if ((status = commit_quotient(p, alpha)) != APROVER_OK) return status;
     apr_progress(p, 650);
     z = apr_out_of_domain_point(&p->transcript);
     if ((status = apr_open_at_z(p, z)) != APROVER_OK) return status;
-    /* Interpolation always succeeds, so this is what keeps a false trace from becoming a proof. */
-    fx expected = apr_air_quotient_at(p->air, p->publics, p->openings, alpha, z, p->point_scratch);
-    if (!fx_eq(expected, apr_chunks_at(&p->plan, p->openings + p->air->reads, z))) return APROVER_ERROR_CONSTRAINTS;
-    uint8_t *openings = p->out + p->used;
-    for (uint32_t i = 0; i < p->plan.openings; i++) apr_put_fx(openings + (size_t)APR_ELEMENT_BYTES * i, p->openings[i]);
-    p->used += (size_t)APR_ELEMENT_BYTES * p->plan.openings;
-    apr_transcript_absorb(&p->transcript, APR_TAG_OPENINGS, openings, (size_t)APR_ELEMENT_BYTES * p->plan.openings);
+    if ((status = check_quotients(p, alpha, z, error)) != APROVER_OK) return status;
+    send_openings(p);
     apr_batching(&p->transcript, &p->plan, p->lambdas);
-    if ((status = apr_deep_polynomial(p, z)) != APROVER_OK) return status;
+    if ((status = apr_deep_polynomials(p)) != APROVER_OK) return status;
     apr_progress(p, 800);
     if ((status = apr_fri(p)) != APROVER_OK) return status;
     apr_progress(p, 900);
@@ -55,18 +110,25 @@ static aprover_status run(apr_prover *p, aprover_error *error) {
     return apr_answer_queries(p);
 }
 
+static int job_is_whole(const aprover_job *job) {
+    if (job->air == NULL || job->proof == NULL) return 0;
+    if (job->publics == NULL && job->air->publics > 0) return 0;
+    if (job->statement == NULL && job->statement_length > 0) return 0;
+    if (job->entropy == NULL && (job->parameters.flags & APROVER_FLAG_ZERO_KNOWLEDGE) != 0) return 0;
+    if (job->generator != APROVER_GENERATOR_NONE && job->air->tables > 1) return 0;
+    return apr_preprocessed_fits(job->preprocessed, job->air, &job->parameters);
+}
+
 static aprover_status prepare(apr_prover *p, aprover_job *job, aprover_error *error) {
     size_t needed;
-    if (job->air == NULL || job->proof == NULL || (job->publics == NULL && job->air->publics > 0) ||
-        (job->statement == NULL && job->statement_length > 0))
-        return APROVER_ERROR_ARGUMENT;
+    if (!job_is_whole(job)) return APROVER_ERROR_ARGUMENT;
     *p = (apr_prover){.job = job, .air = job->air, .poly = apr_poly_kernels_for((enum apr_path)job->path),
                       .hash = apr_hash_kernels_for((enum apr_path)job->path),
                       .evaluator = apr_air_kernels_for((enum apr_path)job->path), .out = job->proof};
     if (apr_plan_make(job->air, &job->parameters, &p->plan) != APROVER_OK) return APROVER_REJECT_PARAMETERS;
     p->lanes = apr_lanes(job->team);
-    p->team = p->plan.log_k >= MIN_LOG_SHARED ? job->team : NULL;
-    needed = aprover_proof_bound(job->air, &job->parameters);
+    p->team = p->plan.level[0].log_k >= MIN_LOG_SHARED ? job->team : NULL;
+    needed = apr_plan_proof_bound(&p->plan);
     if (job->proof_capacity < needed || apr_open_arena(p, job->arena, job->arena_bytes, &needed) != APROVER_OK) {
         error->index = needed;
         return APROVER_ERROR_MEMORY;
@@ -80,8 +142,8 @@ static aprover_status prepare(apr_prover *p, aprover_job *job, aprover_error *er
     }
     if (apr_stopped(p)) return APROVER_CANCELLED;
     if (job->generator == APROVER_GENERATOR_NONE) return APROVER_OK;
-    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->trace, job->air->columns, p->plan.log_k,
-                            job->cancel);
+    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->tables[0].trace, job->air->table[0].columns,
+                            job->air->table[0].log_height, job->cancel);
 }
 
 aprover_status aprover_prove(aprover_job *job, aprover_error *error) {

@@ -2,16 +2,63 @@
 #ifndef APROVER_PROVER_H
 #define APROVER_PROVER_H
 
+#include "evaluator.h"
+#include "mask.h"
 #include "merkle.h"
 #include "parallel.h"
 #include "protocol.h"
 
-/* A committed matrix over an evaluation domain. */
+/* A committed matrix over a level's domain. */
 typedef struct {
     apr_matrix matrix;
     apr_tree tree;
-    int octets; /* octet leaves, or row leaves */
 } apr_commitment;
+
+/* Columns of coefficients. */
+typedef struct {
+    const uint32_t *values;
+    size_t stride;
+    uint32_t count;
+    uint32_t log_n;
+} apr_columns;
+
+typedef struct {
+    const apr_table *table;
+    const apr_table_plan *plan;
+    size_t length;      /* of its polynomials */
+    size_t stride;      /* between the lookup columns and between those of the quotient */
+    uint32_t *trace;    /* columns, one after the other: k values each, then `length` coefficients */
+    uint32_t *rows;     /* the trace's values, if lookups are made of them */
+    uint32_t *lookup;   /* lookup columns, five base columns each */
+    uint32_t *quotient; /* chunks likewise */
+    fx sigma;           /* the lookup sum */
+} apr_prover_table;
+
+typedef struct {
+    apr_commitment trees[APR_PHASES]; /* those with columns; the preprocessed one is the aprover_preprocessed's */
+    apr_commitment layer;             /* of FRI */
+    uint32_t *deep;                   /* five vectors of coefficients: G_t, and on level 0 D_0 and all that it is folded to */
+    size_t stride;
+    uint32_t *positions;              /* I_t */
+    uint32_t queries;                 /* how many those are */
+} apr_prover_level;
+
+/* A point at which a level's columns are opened: z, or for tables of one height z * w(h)^offset. */
+typedef struct {
+    uint32_t level, log_height, offset;
+    fx z;
+} apr_opened_point;
+
+/* Columns side by side that are opened at one point. Five base columns of an element make one opening. */
+typedef struct {
+    apr_columns columns;
+    uint32_t point;
+    uint32_t first_opening;
+    int elements;
+} apr_run;
+
+/* What a column is masked with: see apr_random. Preprocessed columns are not. */
+enum apr_stream { APR_STREAM_NONE, APR_STREAM_TRACE, APR_STREAM_LOOKUP, APR_STREAM_CHUNK, APR_STREAM_DEEP, APR_STREAM_SALT };
 
 typedef struct {
     const aprover_job *job;
@@ -22,34 +69,35 @@ typedef struct {
     const apr_air_kernels *evaluator;
     apr_twiddles twiddles;
     apr_transcript transcript;
-    aprover_team *team;    /* NULL if one thread works: always for short traces */
+    apr_random random;      /* in zero knowledge */
+    aprover_team *team;     /* NULL if one thread works: always for short traces */
     uint32_t lanes;
 
-    /* Regions of the arena. Vectors over the challenge field have the stride `stride_k`. */
-    size_t stride_k;
-    uint32_t *trace;       /* columns * k: the trace, then its coefficients */
-    uint32_t *trace_lde;   /* columns, stride_n apart */
-    uint32_t *quotient;    /* 5 * chunks vectors of coefficients, stride_k apart */
-    uint32_t *quotient_lde;
-    uint32_t *coset;       /* columns * k words: one coset outside the LDE domain, if the quotient needs such */
-    uint32_t *sparse;      /* 4 * k words for boundary constraints on many rows, else empty */
-    uint32_t *work;        /* a vector over the challenge field: powers of z, then one point's part of the DEEP polynomial */
-    uint32_t *deep;        /* a vector over the challenge field: coefficients of D_t */
+    /* Regions of the arena. */
+    apr_prover_table *tables;
+    apr_prover_level *levels;
+    uint32_t *mask;         /* G, five vectors as long as level 0's, in zero knowledge */
+    uint32_t *coset;        /* one coset outside the committed domain, for quotients that need such */
+    uint32_t *sparse;       /* 4 vectors for boundary constraints on many rows, else empty */
+    uint32_t *work;         /* a vector over the challenge field: powers of z, then one point's part of the DEEP polynomial */
+    size_t stride_work;
     fp *publics;
     fx *alphas;
     fx *openings;
     fx *lambdas;
-    fx *dots;              /* sums of the columns under way, for each lane */
-    void *point_scratch;   /* of the evaluation at z */
-    void *scratch;         /* of the evaluator, scratch_bytes for each lane */
+    fx *slice_sums;         /* of the lookup columns */
+    apr_opened_point *points;
+    apr_run *runs;
+    uint32_t points_count, runs_count;
+    fx *dots;               /* sums of the columns under way, for each lane */
+    fx *weights;            /* of the base columns of a run of elements */
+    void *point_scratch;    /* of the evaluation at z */
+    void *scratch;          /* of the evaluator, scratch_bytes for each lane */
     size_t scratch_bytes;
-    uint32_t *indices;     /* queries: the sampled ones, one layer's, and scratch of the multi-proof */
-    uint32_t *layer_indices;
-    uint32_t *proof_scratch;
-    apr_commitment trace_commitment, quotient_commitment;
-    apr_commitment layers[APR_MAX_FOLDS];
+    uint32_t *proof_scratch; /* of the multi-proof */
 
-    uint8_t *out;          /* where the proof is written */
+    apr_fingerprint fingerprint;
+    uint8_t *out;           /* where the proof is written */
     size_t used;
 } apr_prover;
 
@@ -62,38 +110,74 @@ int apr_poll_cancel(void *prover);
 static inline void apr_progress(const apr_prover *p, uint32_t per_mille) {
     if (p->job->progress != NULL) __atomic_store_n(p->job->progress, per_mille, __ATOMIC_RELAXED);
 }
-/* The shift of coset j of the LDE domain of FRI layer t. */
+/* The shift of coset j of level t's domain. */
 static inline fp apr_coset_shift(const apr_plan *plan, uint32_t t, uint32_t j) {
-    return fp_mul(apr_layer_shift(t), fp_pow(fp_root(plan->log_n - APR_LOG_ARITY * t), j));
+    return fp_mul(apr_level_shift(plan, t), fp_pow(fp_root(plan->level[t].log_n), j));
+}
+/* Very long programs are polled often by taking fewer rows at once. */
+static inline size_t apr_rows_at_once(const apr_table *table, size_t rows) {
+    const size_t block = table->instructions > 1u << 16 ? 8 : APR_AIR_BLOCK;
+    return rows < block ? rows : block;
+}
+#define APR_MAX_SUM_SLICES 1024 /* of a table's rows, when lookups are summed */
+
+/* Cosets of a table's length that the quotient is evaluated on: enough for its degree, which is below chunks * stride. */
+static inline uint32_t apr_quotient_cosets(const apr_table_plan *place) {
+    return (uint32_t)(((size_t)place->chunks * place->stride + ((size_t)1 << place->log_length) - 1) >> place->log_length);
+}
+static inline uint64_t apr_stream(enum apr_stream kind, uint32_t table, uint32_t column) {
+    return (uint64_t)kind << 56 | (uint64_t)table << 32 | column;
 }
 
-/* Columns of coefficients. */
-typedef struct {
-    const uint32_t *values;
-    size_t stride;
-    uint32_t count;
-    uint32_t log_n;
-} apr_columns;
+/* arena.c */
 
-/* arena.c: bind the regions to the arena, which needs `needed` bytes. Larger tables of earlier proofs are kept if the rest fits behind. */
+typedef struct {
+    uintptr_t base;
+    size_t used;
+} apr_bump;
+
+/* Long vectors are set apart by a cache line more than a power of two, so that parallel streams do not share cache sets. */
+static inline size_t apr_padded(size_t n) { return n < 1024 ? n : n + 16; }
+void *apr_take(apr_bump *b, size_t bytes);
+/* Room for level t's tree of so many columns. */
+void apr_lay_tree(apr_bump *b, const apr_plan *plan, uint32_t t, uint32_t columns, uint32_t log_arity, int salted, apr_commitment *c);
+/* Bind the regions to the arena, which needs `needed` bytes. Larger tables of earlier proofs are kept if the rest fits behind. */
 aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *needed);
 
-/* Phases. Each returns APROVER_OK or APROVER_CANCELLED. */
+/* Phases. Each returns APROVER_OK or APROVER_CANCELLED unless said. */
 
-/* commit.c: columns of k values on the trace domain, or on a coset of it with 1/scale as its shift, to coefficients, in place. */
-aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, fp scale);
+/* commit.c: columns of 2^log_n values on the roots of unity, or on a coset of them with 1/scale as its shift, to coefficients, in place. */
+aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, uint32_t log_n, fp scale);
+/* Columns of values on a table's trace domain, k_stride apart, to the coefficients that are committed, `stride` >= k_stride apart in
+ * the same memory: masked in zero knowledge. */
+aprover_status apr_interpolate_table(const apr_prover *p, const apr_prover_table *t, uint32_t *columns, size_t k_stride, size_t stride,
+                                     uint32_t count, enum apr_stream kind);
+/* k coefficients in bit-reversed order to the order of `length` of them, the others zero; `to` may be `from` or lie behind it. */
+void apr_spread(uint32_t *to, const uint32_t *from, size_t k, size_t length);
 /* Evaluate columns on 2^log_cosets cosets, one after the other in `out`. */
 aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts,
                             uint32_t log_cosets);
-/* Evaluate columns of coefficients on the domain of FRI layer t into the commitment's matrix. */
-aprover_status apr_extend(const apr_prover *p, const uint32_t *coefficients, size_t stride, uint32_t t, const apr_commitment *c);
-/* Hash the tree, write the cap into the proof and absorb it. */
-aprover_status apr_commit(apr_prover *p, apr_commitment *c, enum apr_tag tag);
-/* quotient.c: the quotient's coefficients from the committed trace. */
-aprover_status apr_quotient(apr_prover *p, fx alpha);
-/* deep.c: the openings of step 4, and D_0 of step 5. */
+/* Evaluate columns on the domain of level t into the commitment's matrix, from column `first` on. */
+aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first);
+aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c);
+/* Write the cap into the proof. */
+void apr_write_cap(apr_prover *p, const apr_commitment *c);
+/* A table's columns in a phase. */
+apr_columns apr_phase_columns(const apr_prover *p, const apr_prover_table *t, enum apr_phase phase);
+/* Extend a phase's columns, hash the trees, write the caps and absorb them. */
+aprover_status apr_commit_phase(apr_prover *p, enum apr_phase phase);
+/* preprocess.c */
+apr_columns apr_preprocessed_columns(const aprover_preprocessed *preprocessed, uint32_t table);
+const apr_commitment *apr_preprocessed_tree(const aprover_preprocessed *preprocessed, uint32_t level);
+/* Whether it was made for this AIR and such parameters; without preprocessed columns it must be NULL. */
+int apr_preprocessed_fits(const aprover_preprocessed *preprocessed, const aprover_air *air, const aprover_parameters *parameters);
+/* lookup.c: draw the challenges, fill and commit the lookup columns, send the sums. APROVER_ERROR_LOOKUPS if they do not cancel. */
+aprover_status apr_lookup(apr_prover *p);
+/* quotient.c: the chunks' coefficients from the committed columns. */
+aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t);
+/* deep.c: the openings of step 5, and G_t of step 6. */
 aprover_status apr_open_at_z(apr_prover *p, fx z);
-aprover_status apr_deep_polynomial(apr_prover *p, fx z);
+aprover_status apr_deep_polynomials(apr_prover *p);
 /* fri.c: commit and fold until few coefficients are left, then send those; and the nonce. */
 aprover_status apr_fri(apr_prover *p);
 aprover_status apr_grind(apr_prover *p);

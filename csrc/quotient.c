@@ -1,19 +1,21 @@
-/* The quotient polynomial: constraints evaluated coset by coset, docs/protocol.md section 4.3.
+/* A table's quotient polynomial: constraints evaluated coset by coset, docs/protocol.md section 4.3.
  *
- * Q has degree < c * k, so its values on any c cosets of the trace domain determine it. On the coset s*D it agrees with
- * R = sum over j of s^(jk) Q_j, which has degree < k: so one small transform a coset gives R, and a c x c Vandermonde system in s^k,
- * the same for every coefficient, gives the chunks. Cosets of the LDE domain come first, since the trace is known there; for
- * degrees beyond the blowup more cosets are evaluated and thrown away.
+ * Let L be the table's length. Q has degree < c * L, so its values on any c cosets of the subgroup of order L determine it. On the
+ * coset that is shifted by s it agrees with R = sum over j of s^(jL) P_j, of degree < L, where Q = sum of x^(jL) P_j: so one small
+ * transform a coset gives R, and a c x c Vandermonde system in s^L, the same for every coefficient, gives the P_j. These are the chunks,
+ * unless masks shorten the stride. Cosets of the committed domain come first, since the columns are known there; for degrees beyond the
+ * blowup more cosets are evaluated and thrown away.
  */
 #include <string.h>
 
 #include "prover.h"
 
-/* Cosets 0 .. B-1 are those of the LDE domain; coset t is shifted by g^(t / B) more. Their s^k differ: within a group by roots of
- * unity of order B, between groups because g^(k * B) is no such root. */
-static fp evaluation_shift(const apr_prover *p, uint32_t t) {
+/* Cosets 0 .. B-1 are those of the level's domain; coset t is shifted by g^(t / B) more. Their s^L differ: within a group by roots of
+ * unity of order B, between groups because g^(L * u) with 0 < u < 15 is no such root. None meets the trace domain: the exponent of g
+ * is a power of two and at most 3 more, no multiple of 15. */
+static fp evaluation_shift(const apr_prover *p, const apr_prover_table *t, uint32_t coset) {
     const uint32_t blowup = 1u << p->plan.log_blowup;
-    return fp_mul(apr_coset_shift(&p->plan, 0, t % blowup), fp_pow(fp_from_u32(FP_GENERATOR), t / blowup));
+    return fp_mul(apr_coset_shift(&p->plan, t->plan->level, coset % blowup), fp_pow(fp_from_u32(FP_GENERATOR), coset / blowup));
 }
 
 /* Row j of the inverse of the matrix (y_t^j): the coefficients of the Lagrange polynomials of the y_t. */
@@ -32,34 +34,68 @@ static void invert_vandermonde(fp *matrix, const fp *y, uint32_t c) {
     }
 }
 
-/* Boundary constraints on many rows: S and U as polynomials, one column after the other. */
-static aprover_status add_sparse(apr_prover *p, apr_fxv q, const uint32_t *values, size_t stride, fp shift) {
-    const aprover_air *air = p->air;
-    const uint32_t log_k = air->log_height;
-    const size_t k = (size_t)1 << log_k;
-    uint32_t *s = p->sparse, *u = s + k, *s_values = u + k, *u_values = s_values + k;
-    fp scale = shift;
-    for (uint32_t i = 0; i < log_k; i++) scale = fp_sqr(scale);
-    scale = fp_inv(fp_sub(scale, FP_ONE));
-    for (uint32_t first = 0, end; first < air->boundaries; first = end) {
-        const uint32_t constraint = air->boundary[first].constraint, column = air->boundary[first].column;
-        memset(s, 0, 2 * 4 * k);
-        for (end = first; end < air->boundaries && air->boundary[end].constraint == constraint; end++) {
-            const apr_boundary *b = &air->boundary[end];
-            s[b->row] = FP_ONE;
-            u[b->row] = b->slot < air->first_constant ? p->publics[b->slot - air->first_public]
-                                                      : air->constant[b->slot - air->first_constant];
+/* ---- boundary constraints on many rows ---- */
+
+/* S and U of one column on the coset. */
+typedef struct {
+    const apr_prover *p;
+    const apr_prover_table *t;
+    fp shift;
+    uint32_t *s, *u, *s_values, *u_values; /* `length` words each */
+} sparse;
+
+/* Values on the trace domain to those on the coset; `from` is used up. */
+static int to_coset(const sparse *job, uint32_t *from, uint32_t *to) {
+    const apr_prover *p = job->p;
+    const uint32_t log_k = job->t->table->log_height, log_n = job->t->plan->log_length;
+    void *context = (void *)(uintptr_t)p;
+    if (p->poly->interpolate(&p->twiddles, from, log_k, apr_poll_cancel, context)) return 1;
+    apr_spread(from, from, (size_t)1 << log_k, (size_t)1 << log_n);
+    return p->poly->evaluate(&p->twiddles, to, from, log_n, job->shift, apr_poll_cancel, context);
+}
+
+static uint32_t end_of_column(const apr_table *table, uint32_t first) {
+    uint32_t end = first;
+    while (end < table->boundaries && table->boundary[end].column == table->boundary[first].column) end++;
+    return end;
+}
+
+/* Whether the columns whose boundaries begin at a and at b have them on the same rows, so that they share S. */
+static int same_rows(const apr_table *table, uint32_t a, uint32_t a_end, uint32_t b, uint32_t b_end) {
+    if (a_end - a != b_end - b) return 0;
+    for (; a < a_end; a++, b++)
+        if (table->boundary[a].row != table->boundary[b].row) return 0;
+    return 1;
+}
+
+static aprover_status add_sparse(const apr_prover *p, const apr_prover_table *t, apr_fxv q, apr_coset_columns trace, fp shift) {
+    const apr_table *table = t->table;
+    const size_t k = (size_t)1 << table->log_height, length = t->length, period = length / k < 8 ? 8 : length / k;
+    sparse job = {p, t, shift, p->sparse, p->sparse + length, p->sparse + 2 * length, p->sparse + 3 * length};
+    uint32_t *scales = p->work; /* not in use before the openings */
+    apr_vanishing_inverses(scales, period, table->log_height, t->plan->log_length, shift);
+    for (uint32_t first = 0, end, last = 0, last_end = 0; first < table->boundaries; last = first, last_end = end, first = end) {
+        end = end_of_column(table, first);
+        memset(job.u, 0, 4 * k);
+        for (uint32_t i = first; i < end; i++) {
+            const apr_boundary *b = &table->boundary[i];
+            job.u[b->row] = b->slot < table->first_constant ? p->publics[b->slot - table->first_public]
+                                                            : table->constant[b->slot - table->first_constant];
         }
-        if (p->poly->interpolate(&p->twiddles, s, log_k, apr_poll_cancel, p) ||
-            p->poly->interpolate(&p->twiddles, u, log_k, apr_poll_cancel, p) ||
-            p->poly->evaluate(&p->twiddles, s_values, s, log_k, shift, apr_poll_cancel, p) ||
-            p->poly->evaluate(&p->twiddles, u_values, u, log_k, shift, apr_poll_cancel, p))
-            return APROVER_CANCELLED;
-        p->evaluator->boundary_column(q, s_values, u_values, values + stride * column, p->alphas[constraint], scale, k);
+        if (to_coset(&job, job.u, job.u_values)) return APROVER_CANCELLED;
+        if (first == 0 || !same_rows(table, last, last_end, first, end)) {
+            memset(job.s, 0, 4 * k);
+            for (uint32_t i = first; i < end; i++) job.s[table->boundary[i].row] = FP_ONE;
+            if (to_coset(&job, job.s, job.s_values)) return APROVER_CANCELLED;
+        }
+        p->evaluator->boundary_column(q, job.s_values, job.u_values, trace.values + trace.stride * table->boundary[first].column,
+                                      p->alphas[table->first_constraint + table->boundary[first].constraint], scales, period, length);
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
     return APROVER_OK;
 }
+
+/* ---- one coset ---- */
 
 /* Q's values on one coset, some rows a task. Each lane has an evaluator's scratch of its own. */
 enum { ROWS_IN_TASK = 16 * APR_AIR_BLOCK };
@@ -69,55 +105,69 @@ typedef struct {
     apr_air_coset coset;
     apr_fxv q;
     uint8_t prepared[APR_MAX_LANES];
+    size_t length;
     size_t count; /* rows that the evaluator takes at once */
 } evaluation;
 
 static aprover_status evaluate_rows(void *context, size_t index, uint32_t lane) {
     evaluation *job = context;
     const apr_prover *p = job->p;
-    const size_t k = (size_t)1 << p->plan.log_k, start = index * ROWS_IN_TASK;
+    const size_t start = index * ROWS_IN_TASK;
     apr_air_coset coset = job->coset;
     coset.scratch = (uint8_t *)p->scratch + p->scratch_bytes * lane;
     if (!job->prepared[lane]) p->evaluator->prepare(&coset);
     job->prepared[lane] = 1;
-    for (size_t first = start; first < k && first < start + ROWS_IN_TASK; first += job->count) {
+    for (size_t first = start; first < job->length && first < start + ROWS_IN_TASK; first += job->count) {
         p->evaluator->block(&coset, first, job->count, (apr_fxv){job->q.values + first, job->q.stride});
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
     return APROVER_OK;
 }
 
-static aprover_status evaluate_coset(apr_prover *p, uint32_t t, apr_fxv q) {
-    const aprover_air *air = p->air;
-    const size_t k = (size_t)1 << air->log_height;
-    const uint32_t blowup = 1u << p->plan.log_blowup;
-    const fp shift = evaluation_shift(p, t);
-    aprover_status status;
-    apr_air_coset coset = {.air = air, .shift = shift, .publics = p->publics, .alphas = p->alphas,
-                           .direct_boundaries = air->rows <= APR_DIRECT_ROWS, .poly = p->poly, .twiddles = p->twiddles};
-    if (t < blowup) {
-        coset.values = p->trace_lde + (size_t)t * k;
-        coset.stride = p->trace_commitment.matrix.stride;
-    } else {
-        const apr_columns trace = {p->trace, k, air->columns, air->log_height};
-        status = apr_evaluate(p, &trace, p->coset, k, &shift, 0);
-        if (status != APROVER_OK) return status;
-        coset.values = p->coset;
-        coset.stride = k;
+/* A phase's columns on coset number `coset`: where they were committed, or evaluated into `out`, which is moved on. */
+static aprover_status columns_on_coset(const apr_prover *p, const apr_prover_table *t, enum apr_phase phase, uint32_t coset, fp shift,
+                                       uint32_t **out, apr_coset_columns *columns) {
+    const apr_columns f = apr_phase_columns(p, t, phase);
+    const uint32_t level = t->plan->level;
+    *columns = (apr_coset_columns){NULL, 0};
+    if (f.count == 0) return APROVER_OK;
+    if (coset < 1u << p->plan.log_blowup) {
+        const apr_commitment *c = phase == APR_PHASE_PREPROCESSED ? apr_preprocessed_tree(p->job->preprocessed, level)
+                                                            : &p->levels[level].trees[phase];
+        columns->values = c->matrix.values + c->matrix.stride * t->plan->first_column[phase] + t->length * coset;
+        columns->stride = c->matrix.stride;
+        return APROVER_OK;
     }
-    /* Very long programs are polled often by taking fewer rows at once. */
-    const size_t block = air->instructions > 1u << 16 ? 8 : APR_AIR_BLOCK;
-    evaluation job = {p, coset, q, {0}, k < block ? k : block};
-    status = apr_parallel(p->team, evaluate_rows, &job, (k + ROWS_IN_TASK - 1) / ROWS_IN_TASK);
-    if (status != APROVER_OK) return status;
-    return coset.direct_boundaries ? APROVER_OK : add_sparse(p, q, coset.values, coset.stride, shift);
+    *columns = (apr_coset_columns){*out, t->length};
+    *out += t->length * f.count;
+    return apr_evaluate(p, &f, (uint32_t *)(uintptr_t)columns->values, t->length, &shift, 0);
 }
 
-/* From the remainders R on the cosets to the chunks, some coefficients a task. */
+static aprover_status evaluate_coset(const apr_prover *p, const apr_prover_table *t, uint32_t number, fp shift, apr_fxv q) {
+    const apr_table *table = t->table;
+    uint32_t *room = p->coset;
+    apr_air_coset coset = {.air = p->air, .table = table, .log_size = t->plan->log_length, .shift = shift, .publics = p->publics,
+                           .alphas = p->alphas + table->first_constraint, .fingerprint = &p->fingerprint,
+                           .drift = fx_scale(t->sigma, fp_inv(fp_from_u32(1u << table->log_height))),
+                           .direct_boundaries = table->rows <= APR_DIRECT_ROWS, .poly = p->poly, .twiddles = p->twiddles};
+    aprover_status status = columns_on_coset(p, t, APR_PHASE_TRACE, number, shift, &room, &coset.trace);
+    if (status == APROVER_OK) status = columns_on_coset(p, t, APR_PHASE_PREPROCESSED, number, shift, &room, &coset.preprocessed);
+    if (status == APROVER_OK) status = columns_on_coset(p, t, APR_PHASE_LOOKUP, number, shift, &room, &coset.lookup);
+    if (status != APROVER_OK) return status;
+    evaluation job = {p, coset, q, {0}, t->length, apr_rows_at_once(table, t->length)};
+    status = apr_parallel(p->team, evaluate_rows, &job, (t->length + ROWS_IN_TASK - 1) / ROWS_IN_TASK);
+    if (status != APROVER_OK || coset.direct_boundaries) return status;
+    return add_sparse(p, t, q, coset.trace, shift);
+}
+
+/* ---- the chunks ---- */
+
+/* From the remainders R on the cosets to the P_j, some coefficients a task. */
 enum { ROWS_IN_MIX = 1 << 14 };
 
 typedef struct {
     const apr_prover *p;
+    const apr_prover_table *t;
     uint32_t c;
     const fp *matrix;
     size_t slice;
@@ -125,32 +175,62 @@ typedef struct {
 
 static aprover_status mix_slice(void *context, size_t index, uint32_t lane) {
     const mixing *job = context;
-    const apr_prover *p = job->p;
-    uint32_t *x = p->quotient + index % FX_DEGREE * p->stride_k + index / FX_DEGREE * job->slice;
+    uint32_t *x = job->t->quotient + index % FX_DEGREE * job->t->stride + index / FX_DEGREE * job->slice;
     (void)lane;
-    p->evaluator->mix(x, FX_DEGREE * p->stride_k, job->c, job->matrix, job->slice);
-    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+    job->p->evaluator->mix(x, FX_DEGREE * job->t->stride, job->c, job->matrix, job->slice);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-aprover_status apr_quotient(apr_prover *p, fx alpha) {
-    const aprover_air *air = p->air;
-    const uint32_t c = air->chunks, log_k = air->log_height;
-    const size_t k = (size_t)1 << log_k;
-    fp y[APR_MAX_CHUNKS], matrix[APR_MAX_CHUNKS * APR_MAX_CHUNKS];
-    p->alphas[0] = fx_one();
-    for (uint32_t i = 1; i < air->constraints; i++) p->alphas[i] = fx_mul(p->alphas[i - 1], alpha);
-    for (uint32_t t = 0; t < c; t++) {
-        const fp shift = evaluation_shift(p, t), inverse = fp_inv(shift);
-        apr_fxv q = {p->quotient + (size_t)t * FX_DEGREE * p->stride_k, p->stride_k};
-        aprover_status status = evaluate_coset(p, t, q);
-        if (status != APROVER_OK) return status;
-        status = apr_interpolate(p, q.values, q.stride, FX_DEGREE, inverse);
-        if (status != APROVER_OK) return status;
-        y[t] = shift;
-        for (uint32_t i = 0; i < log_k; i++) y[t] = fp_sqr(y[t]);
+/* One base coordinate, from blocks of `length` coefficients to chunks of `stride` many, whose highest `masks` then serve to hide them:
+ * Q_j + x^stride b_j - b_(j-1). A coefficient's place among the chunks is never before its place among the blocks, so that the
+ * highest go first. */
+static void rearrange(const apr_prover *p, const apr_prover_table *t, uint32_t *x, uint32_t blocks, int coordinate) {
+    const uint32_t chunks = t->plan->chunks, stride = t->plan->stride, masks = t->plan->masks, log_n = t->plan->log_length;
+    const size_t step = FX_DEGREE * t->stride;
+    for (uint32_t block = blocks; block < chunks; block++) memset(x + step * block, 0, 4 * t->length);
+    for (uint32_t j = chunks; j-- > 0;)
+        for (uint32_t i = (uint32_t)t->length; i-- > 0;) {
+            const size_t from = (size_t)j * stride + i, block = from >> log_n;
+            fp coefficient = 0;
+            if (i < stride && block < chunks) coefficient = x[step * block + apr_bitrev((uint32_t)(from & (t->length - 1)), log_n)];
+            x[step * j + apr_bitrev(i, log_n)] = coefficient;
+        }
+    for (uint32_t j = 0; j + 1 < chunks; j++) {
+        enum { AT_ONCE = 1024 };
+        apr_random_cursor cursor = {apr_stream(APR_STREAM_CHUNK, (uint32_t)(t - p->tables), j * FX_DEGREE + (uint32_t)coordinate), 0};
+        uint32_t b[AT_ONCE];
+        for (uint32_t done = 0, now; done < masks; done += now) {
+            now = masks - done < AT_ONCE ? masks - done : AT_ONCE;
+            apr_random_elements(&p->random, &cursor, b, now);
+            for (uint32_t i = 0; i < now; i++) {
+                uint32_t *low = x + step * (j + 1) + apr_bitrev(done + i, log_n);
+                x[step * j + apr_bitrev(stride + done + i, log_n)] = b[i];
+                *low = fp_sub(*low, b[i]);
+            }
+        }
     }
-    if (c == 1) return APROVER_OK;
-    invert_vandermonde(matrix, y, c);
-    mixing job = {p, c, matrix, k < ROWS_IN_MIX ? k : ROWS_IN_MIX};
-    return apr_parallel(p->team, mix_slice, &job, FX_DEGREE * (k / job.slice));
+}
+
+aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t) {
+    const uint32_t c = apr_quotient_cosets(t->plan), log_n = t->plan->log_length;
+    fp y[APR_MAX_CHUNKS], matrix[APR_MAX_CHUNKS * APR_MAX_CHUNKS];
+    for (uint32_t i = 0; i < c; i++) {
+        const fp shift = evaluation_shift(p, t, i);
+        apr_fxv q = {t->quotient + (size_t)i * FX_DEGREE * t->stride, t->stride};
+        aprover_status status = evaluate_coset(p, t, i, shift, q);
+        if (status == APROVER_OK) status = apr_interpolate(p, q.values, q.stride, FX_DEGREE, log_n, fp_inv(shift));
+        if (status != APROVER_OK) return status;
+        y[i] = fp_sqr_times(shift, log_n);
+    }
+    if (c > 1) {
+        invert_vandermonde(matrix, y, c);
+        mixing job = {p, t, c, matrix, t->length < ROWS_IN_MIX ? t->length : ROWS_IN_MIX};
+        aprover_status status = apr_parallel(p->team, mix_slice, &job, FX_DEGREE * (t->length / job.slice));
+        if (status != APROVER_OK) return status;
+    }
+    for (int e = 0; e < FX_DEGREE && t->plan->masks > 0; e++) {
+        rearrange(p, t, t->quotient + t->stride * (size_t)e, c, e);
+        if (apr_stopped(p)) return APROVER_CANCELLED;
+    }
+    return APROVER_OK;
 }
