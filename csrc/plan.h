@@ -91,6 +91,8 @@ static inline size_t apr_tree_leaf_bytes(const apr_plan *plan, enum apr_phase ph
 }
 /* All caps of a phase. */
 size_t apr_caps_bytes(const apr_plan *plan, enum apr_phase phase);
+/* Batching coefficients: one for each opening, and then the mask's. */
+static inline uint32_t apr_batched(const apr_plan *plan) { return plan->openings + plan->zero_knowledge; }
 /* Where the columns of G begin in the quotient matrix of level 0. */
 static inline uint32_t apr_mask_column(const apr_plan *plan) { return plan->level[0].columns[APR_PHASE_QUOTIENT] - FX_DEGREE; }
 

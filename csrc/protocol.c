@@ -48,13 +48,13 @@ fx apr_out_of_domain_point(apr_transcript *transcript) { return apr_draw_outside
 
 void apr_batching(apr_transcript *transcript, const apr_plan *plan, fx *lambdas) {
     if (plan->independent) {
-        apr_transcript_elements(transcript, lambdas, plan->openings);
+        apr_transcript_elements(transcript, lambdas, apr_batched(plan));
         return;
     }
     fx lambda;
     apr_transcript_elements(transcript, &lambda, 1);
     lambdas[0] = fx_one();
-    for (uint32_t i = 1; i < plan->openings; i++) lambdas[i] = fx_mul(lambdas[i - 1], lambda);
+    for (uint32_t i = 1; i < apr_batched(plan); i++) lambdas[i] = fx_mul(lambdas[i - 1], lambda);
 }
 
 uint32_t apr_cosets_of(const apr_plan *plan, uint32_t t, const uint32_t *positions, uint32_t count, uint32_t *cosets) {

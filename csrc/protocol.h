@@ -16,7 +16,7 @@ fx apr_chunks_at(const apr_plan *plan, uint32_t table, const fx *chunks, fx z);
 typedef fx (*apr_draw)(void *source);
 fx apr_draw_outside_base(apr_draw draw, void *source);
 fx apr_out_of_domain_point(apr_transcript *transcript);
-/* The batching coefficients of step 6, one for each opening. */
+/* The batching coefficients of step 6, apr_batched of them. */
 void apr_batching(apr_transcript *transcript, const apr_plan *plan, fx *lambdas);
 /* The distinct fold cosets of level t that contain the positions, ascending; returns how many. */
 uint32_t apr_cosets_of(const apr_plan *plan, uint32_t t, const uint32_t *positions, uint32_t count, uint32_t *cosets);

@@ -4,7 +4,7 @@
 
 #include "plan.h"
 
-/* The openings that share a point z * w^offset. Columns of trace and quotient are numbered through. */
+/* The openings of one level at one point. The columns of the level's trees are numbered through, phase after phase. */
 typedef struct {
     fx point;
     fx value;               /* the weighted sum of the openings */
@@ -13,28 +13,35 @@ typedef struct {
     uint32_t terms;
 } apr_point_group;
 
+#define APR_NO_MASK UINT32_MAX
+
 typedef struct {
-    const apr_plan *plan;
     const apr_point_group *groups;
     uint32_t group_count;
-    fx beta;         /* of the fold of layer 0; narrow only */
-    uint32_t *scratch; /* apr_query_scratch_words */
+    uint32_t columns[APR_PHASES]; /* of the level's trees */
+    uint32_t mask;                /* the first column of G, or APR_NO_MASK */
+    fx mask_weight;
+    uint32_t log_arity;           /* of the fold; narrow only */
+    fx beta;                      /* likewise */
+    uint32_t *scratch;            /* apr_query_scratch_words, 64-byte aligned */
 } apr_query_job;
 
-static inline size_t apr_query_scratch_words(const apr_plan *plan) {
-    return (size_t)8 * (plan->columns + plan->quotient_columns) * (plan->narrow ? APR_ARITY : 1);
+/* Eight leaves of each phase that has columns. */
+typedef const uint8_t *apr_eight_leaves[APR_PHASES][8];
+
+/* columns: of all phases; places: positions in a leaf. */
+static inline size_t apr_query_scratch_words(size_t groups, size_t columns, size_t places) {
+    return 8 * (3 * FX_DEGREE * groups + columns * places);
 }
 
 /* Each kernel takes eight lanes; a caller with fewer repeats one. */
 typedef struct {
-    /* Narrow: the folds of D_0 over eight opened octets, whose first points are x; x_inverse: 1/x. */
-    void (*fold_octets)(const apr_query_job *job, const uint8_t *const trace[8], const uint8_t *const quotient[8], const fp x[8],
-                        const fp x_inverse[8], fx out[8]);
-    /* Wide: D_0 at eight opened rows, whose points are x. */
-    void (*deep_rows)(const apr_query_job *job, const uint8_t *const trace[8], const uint8_t *const quotient[8], const fp x[8],
-                      fx out[8]);
+    /* Narrow: the folds of D_0 over eight opened fold cosets, whose first points are x; x_inverse: 1/x. */
+    void (*fold_cosets)(const apr_query_job *job, apr_eight_leaves leaves, const fp x[8], const fp x_inverse[8], fx out[8]);
+    /* G_t at eight opened rows of level t, whose points are x. */
+    void (*deep_rows)(const apr_query_job *job, apr_eight_leaves leaves, const fp x[8], fx out[8]);
     /* The folds of eight opened leaves of a FRI layer. */
-    void (*fold_leaves)(const uint8_t *const leaves[8], const fp x_inverse[8], fx beta, fx out[8]);
+    void (*fold_leaves)(const uint8_t *const leaves[8], uint32_t log_arity, const fp x_inverse[8], fx beta, fx out[8]);
     /* A polynomial, lowest coefficient first, at eight points. */
     void (*evaluate)(const fx *coefficients, size_t count, const fp x[8], fx out[8]);
 } apr_verify_kernels;

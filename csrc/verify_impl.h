@@ -21,11 +21,32 @@ static void load_all(const uint8_t *const from[8], size_t words, uint32_t *out) 
         for (int lane = 0; lane < 8; lane++) out[8 * i + (size_t)lane] = fp_from_u32(apr_get_u32(from[lane] + 4 * i));
 }
 
-/* Sum of weight * column - value, at place m of `step` places; the values stand in the job's scratch. */
-static vx numerator(const apr_query_job *job, const apr_point_group *g, size_t m, size_t step) {
+/* The columns of a query's leaves, place after place, and room for one fraction a point. */
+typedef struct {
+    vx *numerators, *denominators, *products;
+    uint32_t *columns;
+} query_scratch;
+
+static query_scratch carve(const apr_query_job *job) {
+    vx *fractions = (void *)job->scratch;
+    const uint32_t n = job->group_count;
+    return (query_scratch){fractions, fractions + n, fractions + 2 * (size_t)n, (void *)(fractions + 3 * (size_t)n)};
+}
+
+static void load_queries(const apr_query_job *job, apr_eight_leaves leaves, uint32_t log_places, uint32_t *out) {
+    for (int phase = 0; phase < APR_PHASES; phase++) {
+        const size_t words = (size_t)job->columns[phase] << log_places;
+        if (words == 0) continue;
+        load_all(leaves[phase], words, out);
+        out += 8 * words;
+    }
+}
+
+/* Sum of weight * column - value, at place m of `step` places. */
+static vx numerator(const apr_point_group *g, const uint32_t *columns, size_t m, size_t step) {
     vx sum = vx_set1(fx_sub(fx_zero(), g->value));
     for (uint32_t t = 0; t < g->terms; t++) {
-        const v8_split x = v8_split_of(v8_loadu(job->scratch + 8 * (g->column[t] * step + m)));
+        const v8_split x = v8_split_of(v8_loadu(columns + 8 * (g->column[t] * step + m)));
         for (int e = 0; e < FX_DEGREE; e++)
             sum.c[e] = v8_add(sum.c[e], v8_wide_reduce(v8_wide_mul(x, v8_split_set1(g->weight[t].c[e]))));
     }
@@ -43,11 +64,11 @@ static inline void halve(vx *values, int n, v8 half_inverse, fp zeta_inverse, vx
     }
 }
 
-/* The fold of an octet is three halvings: by beta on y, beta^2 on y^2, beta^4 on y^4. */
-static vx fold_values(vx values[8], v8 x_inverse, fx beta) {
+/* The fold of a coset of 8 is three halvings: by beta on y, beta^2 on y^2, beta^4 on y^4; of 4, two; of 2, one. */
+static vx fold_values(vx *values, uint32_t log_arity, v8 x_inverse, fx beta) {
     v8 half_inverse = v8_mul(x_inverse, v8_set1(fp_inv(fp_from_u32(2))));
-    fp zeta = fp_inv(fp_root(APR_LOG_ARITY));
-    for (int n = APR_ARITY / 2; n > 0; n /= 2) {
+    fp zeta = fp_inv(fp_root(log_arity));
+    for (int n = 1 << log_arity >> 1; n > 0; n /= 2) {
         halve(values, n, half_inverse, zeta, vx_set1(beta));
         half_inverse = v8_mul(half_inverse, half_inverse);
         half_inverse = v8_add(half_inverse, half_inverse);
@@ -58,15 +79,16 @@ static vx fold_values(vx values[8], v8 x_inverse, fx beta) {
 }
 
 /* For one point z: the fold of N(y) / (y - z), without any division but one. Each halving first widens the denominator:
- * N / (y - z) = N (y + z) / (y^2 - z^2), which y and -y share. What is left is divided by y^8 - z^8. */
-static vx fold_group(const apr_query_job *job, const apr_point_group *g, v8 x, v8 x_inverse) {
-    const fp zeta = fp_root(APR_LOG_ARITY);
-    vx values[APR_ARITY];
+ * N / (y - z) = N (y + z) / (y^2 - z^2), which y and -y share. What is left is divided by y^N - z^N, the denominator. */
+static vx fold_group(const apr_query_job *job, const apr_point_group *g, const uint32_t *columns, v8 x, v8 x_inverse, vx *denominator) {
+    const fp zeta = fp_root(job->log_arity);
+    const int arity = 1 << job->log_arity;
+    vx values[APR_MAX_ARITY];
     fx point = g->point, beta = job->beta;
     fp step = zeta, step_inverse = fp_inv(zeta);
     v8 half_inverse = v8_mul(x_inverse, v8_set1(fp_inv(fp_from_u32(2))));
-    for (int m = 0; m < APR_ARITY; m++) values[m] = numerator(job, g, (size_t)m, APR_ARITY);
-    for (int n = APR_ARITY / 2; n > 0; n /= 2) {
+    for (int m = 0; m < arity; m++) values[m] = numerator(g, columns, (size_t)m, (size_t)arity);
+    for (int n = arity / 2; n > 0; n /= 2) {
         v8 y = x;
         for (int m = 0; m < 2 * n; m++) {
             values[m] = vx_mul(values[m], vx_add_base(vx_set1(point), y));
@@ -81,66 +103,57 @@ static vx fold_group(const apr_query_job *job, const apr_point_group *g, v8 x, v
         point = fx_mul(point, point);
         beta = fx_mul(beta, beta);
     }
+    *denominator = vx_add_base(vx_set1(fx_sub(fx_zero(), point)), x);
     return values[0];
 }
 
-/* sum of numerator_g / denominator_g, with one inversion. None is zero: the points lie outside the base field. */
-static vx sum_of_fractions(const vx *numerators, const vx *denominators, uint32_t count) {
-    vx prefix[APR_MAX_OFFSET + 1], product = denominators[0], sum;
+/* The sum of the fractions, with one inversion. No denominator is zero: the points lie outside the base field. */
+static vx sum_of_fractions(const query_scratch *s, uint32_t count) {
+    vx product = s->denominators[0], sum;
     for (uint32_t g = 1; g < count; g++) {
-        prefix[g] = product;
-        product = vx_mul(product, denominators[g]);
+        s->products[g] = product;
+        product = vx_mul(product, s->denominators[g]);
     }
     vx rest = vx_inv(product);
     for (uint32_t g = count; g-- > 0;) {
-        vx term = vx_mul(numerators[g], g > 0 ? vx_mul(rest, prefix[g]) : rest);
+        vx term = vx_mul(s->numerators[g], g > 0 ? vx_mul(rest, s->products[g]) : rest);
         sum = g == count - 1 ? term : vx_add(sum, term);
-        rest = vx_mul(rest, denominators[g]);
+        rest = vx_mul(rest, s->denominators[g]);
     }
     return sum;
 }
 
-static void load_queries(const apr_query_job *job, const uint8_t *const trace[8], const uint8_t *const quotient[8]) {
-    const size_t places = job->plan->narrow ? APR_ARITY : 1;
-    load_all(trace, places * job->plan->columns, job->scratch);
-    load_all(quotient, places * job->plan->quotient_columns, job->scratch + 8 * places * job->plan->columns);
+static void VEC_NAME(fold_cosets)(const apr_query_job *job, apr_eight_leaves leaves, const fp x[8], const fp x_inverse[8], fx out[8]) {
+    const query_scratch s = carve(job);
+    load_queries(job, leaves, job->log_arity, s.columns);
+    for (uint32_t g = 0; g < job->group_count; g++)
+        s.numerators[g] = fold_group(job, &job->groups[g], s.columns, v8_loadu(x), v8_loadu(x_inverse), &s.denominators[g]);
+    vx_store(out, sum_of_fractions(&s, job->group_count));
 }
 
-static void VEC_NAME(fold_octets)(const apr_query_job *job, const uint8_t *const trace[8], const uint8_t *const quotient[8],
-                                  const fp x[8], const fp x_inverse[8], fx out[8]) {
-    vx numerators[APR_MAX_OFFSET + 1], denominators[APR_MAX_OFFSET + 1];
-    v8 points = v8_loadu(x), eighth = v8_mul(points, points);
-    eighth = v8_mul(eighth, eighth);
-    eighth = v8_mul(eighth, eighth);
-    load_queries(job, trace, quotient);
+static void VEC_NAME(deep_rows)(const apr_query_job *job, apr_eight_leaves leaves, const fp x[8], fx out[8]) {
+    const query_scratch s = carve(job);
+    load_queries(job, leaves, 0, s.columns);
     for (uint32_t g = 0; g < job->group_count; g++) {
-        fx power = job->groups[g].point;
-        for (int i = 0; i < APR_LOG_ARITY; i++) power = fx_mul(power, power);
-        numerators[g] = fold_group(job, &job->groups[g], points, v8_loadu(x_inverse));
-        denominators[g] = vx_add_base(vx_set1(fx_sub(fx_zero(), power)), eighth);
+        s.numerators[g] = numerator(&job->groups[g], s.columns, 0, 1);
+        s.denominators[g] = vx_add_base(vx_set1(fx_sub(fx_zero(), job->groups[g].point)), v8_loadu(x));
     }
-    vx_store(out, sum_of_fractions(numerators, denominators, job->group_count));
+    vx sum = sum_of_fractions(&s, job->group_count);
+    if (job->mask != APR_NO_MASK) {
+        vx mask;
+        for (uint32_t e = 0; e < FX_DEGREE; e++) mask.c[e] = v8_loadu(s.columns + 8 * (size_t)(job->mask + e));
+        sum = vx_add(sum, vx_mul(vx_set1(job->mask_weight), mask));
+    }
+    vx_store(out, sum);
 }
 
-static void VEC_NAME(deep_rows)(const apr_query_job *job, const uint8_t *const trace[8], const uint8_t *const quotient[8],
-                                const fp x[8], fx out[8]) {
-    vx numerators[APR_MAX_OFFSET + 1], denominators[APR_MAX_OFFSET + 1];
-    load_queries(job, trace, quotient);
-    for (uint32_t g = 0; g < job->group_count; g++) {
-        numerators[g] = numerator(job, &job->groups[g], 0, 1);
-        denominators[g] = vx_add_base(vx_set1(fx_sub(fx_zero(), job->groups[g].point)), v8_loadu(x));
-    }
-    vx_store(out, sum_of_fractions(numerators, denominators, job->group_count));
-}
-
-static void VEC_NAME(fold_leaves)(const uint8_t *const leaves[8], const fp x_inverse[8], fx beta, fx out[8]) {
-    vx values[APR_ARITY];
-    for (int e = 0; e < FX_DEGREE; e++) {
-        v8 words[8];
-        load_words(leaves, (size_t)4 * APR_ARITY * (size_t)e, words);
-        for (int m = 0; m < APR_ARITY; m++) values[m].c[e] = words[m];
-    }
-    vx_store(out, fold_values(values, v8_loadu(x_inverse), beta));
+static void VEC_NAME(fold_leaves)(const uint8_t *const leaves[8], uint32_t log_arity, const fp x_inverse[8], fx beta, fx out[8]) {
+    uint32_t words[8 * FX_DEGREE * APR_MAX_ARITY];
+    vx values[APR_MAX_ARITY];
+    load_all(leaves, (size_t)FX_DEGREE << log_arity, words);
+    for (size_t e = 0; e < FX_DEGREE; e++)
+        for (size_t m = 0; m < (size_t)1 << log_arity; m++) values[m].c[e] = v8_loadu(words + 8 * ((e << log_arity) + m));
+    vx_store(out, fold_values(values, log_arity, v8_loadu(x_inverse), beta));
 }
 
 static void VEC_NAME(evaluate)(const fx *coefficients, size_t count, const fp x[8], fx out[8]) {
@@ -150,5 +163,5 @@ static void VEC_NAME(evaluate)(const fx *coefficients, size_t count, const fp x[
     vx_store(out, sum);
 }
 
-const apr_verify_kernels VEC_NAME(apr_verify_kernels) = {VEC_NAME(fold_octets), VEC_NAME(deep_rows), VEC_NAME(fold_leaves),
+const apr_verify_kernels VEC_NAME(apr_verify_kernels) = {VEC_NAME(fold_cosets), VEC_NAME(deep_rows), VEC_NAME(fold_leaves),
                                                          VEC_NAME(evaluate)};
