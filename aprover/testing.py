@@ -112,9 +112,9 @@ def find_underconstrained(
     for name in columns or ():
         if name not in air.column_names:
             raise ProgramError(field="columns", value=name, allowed="names of columns of the program")
-    trace = fill_trace(program)
+    trace = fill_trace(program)[0]
     publics = air.publics(program.statement())
-    check_trace(describe(program), air, trace, publics)
+    check_trace(describe(program), air, [trace], publics)
     raw = bytecode.decode(air.data).tables[0]
     code = _without_registers(raw)
     operands = _evaluate(raw, code, trace, publics)

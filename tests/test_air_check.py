@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from aprover.air import AirBuilder, Program, private, public
-from aprover.air.check import BLOCK_ROWS, check, check_trace, fill_trace
+from aprover.air.check import check, check_trace, fill_trace
+from aprover.air.evaluate import BLOCK_ROWS
 from aprover.air.field import P
 from aprover.errors import ConstraintError, ProgramError
 from aprover.programs import Fibonacci
@@ -62,7 +63,7 @@ class TestPasses:
 
     def test_exempt_rows(self) -> None:
         """A constraint that reads s rows below does not hold on the last s rows: there the trace wraps round."""
-        trace = fill_trace(Window(16)).astype(object)
+        trace = fill_trace(Window(16))[0].astype(object)
         assert (trace[0, 0] - trace[-3, 0] - trace[-2, 0] * trace[-1, 1]) % P
         check(Window(16))
 
@@ -79,21 +80,24 @@ class TestFailures:
     def test_every_constraint_on_every_row(self) -> None:
         """Fibonacci: a change of any cell breaks a constraint, in its own row or the one above."""
         program = Fibonacci(13, 4, 9)
-        good = fill_trace(program)
+        good = fill_trace(program)[0]
         publics = program.compiled().publics(program.statement())
         for row in range(16):
             for column in range(2):
                 trace = good.copy(order="F")
                 trace[row, column] ^= 1
                 with pytest.raises(ConstraintError) as caught:
-                    check_trace(builder_of(program), program.compiled(), trace, publics)
+                    check_trace(builder_of(program), program.compiled(), [trace], publics)
                 assert caught.value.row in (row - 1, row)
 
     def test_first_row(self) -> None:
         """A wrong first row breaks its boundary."""
         error = broken(Counter(8, ((0, 3),), 2))
         assert (error.name, error.row, error.values) == ("start", 0, (3, 2))
-        assert str(error) == "boundary 'start' fails at row 0: x is 3, and it should be 2"
+        assert str(error) == (
+            "boundary 'start' fails at row 0: x is 3, and it should be 2\n"
+            "also: constraint 'step' fails at row 0: x.next is 3, x + 1 is 4; there x = 3, x.next = 3"
+        )
 
     def test_the_lowest_row_is_reported(self) -> None:
         """Whatever the order of the constraints."""
@@ -118,7 +122,7 @@ class TestFailures:
         assert (error.name, error.row, error.values) == ("F(n)", 19, (6765, 6766))
 
     def test_message(self) -> None:
-        """It names the constraint, the row, both sides with their values, and the cells that are read."""
+        """It names the constraint, the row, both sides with their values, and the cells that are read; then the rest."""
 
         class Wrong(Fibonacci):
             def trace(self, out: NDArray[np.uint32]) -> None:
@@ -126,7 +130,9 @@ class TestFailures:
                 out[5, 1] += 1
 
         assert str(broken(Wrong(16))) == (
-            "constraint 'sum' fails at row 4: y.next is 9, x + y is 8; there x = 3, y = 5, y.next = 9"
+            "constraint 'sum' fails at row 4 (and in 1 other row): "
+            "y.next is 9, x + y is 8; there x = 3, y = 5, y.next = 9\n"
+            "also: constraint 'shift' fails at row 5: x.next is 8, y is 9; there y = 9, x.next = 8"
         )
 
     def test_both_sides_with_public_and_periodic_values(self) -> None:
@@ -221,10 +227,10 @@ class TestAgreement:
         ]
         trace = np.asfortranarray(case.trace, dtype=np.uint32)
         if not failures:
-            check_trace(case.builder, air, trace, case.publics)
+            check_trace(case.builder, air, [trace], case.publics)
             return
         with pytest.raises(ConstraintError) as caught:
-            check_trace(case.builder, air, trace, case.publics)
+            check_trace(case.builder, air, [trace], case.publics)
         row, i = min(failures)
         assert (caught.value.row, caught.value.name) == (row, case.builder.assertions[i].name)
         assert caught.value.values == (case.values[i](row), 0)

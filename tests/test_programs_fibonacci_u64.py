@@ -77,21 +77,21 @@ class TestConstraints:
     def test_a_wrong_value(self, n: int) -> None:
         """In each limb of each public value, fails where it stands."""
         program = FibonacciU64(n, 3, MASK)
-        air, builder, trace = program.compiled(), describe(program), fill_trace(program)
+        air, builder, trace = program.compiled(), describe(program), fill_trace(program)[0]
         for i in range(12):
             publics = air.publics(program.statement())
             publics[i] ^= 1
             with pytest.raises(ConstraintError):
-                check_trace(builder, air, trace, publics)
+                check_trace(builder, air, [trace], publics)
 
     def test_a_carry_is_not_free(self) -> None:
         """A sequence without carries between limbs breaks the carry of the limb that should have had one."""
         program = FibonacciU64(8, 2**16 - 1, 1)
-        trace = fill_trace(FibonacciU64(8, 0, 0))
+        trace = fill_trace(FibonacciU64(8, 0, 0))[0]
         trace[0, 0], trace[:, 4], trace[:, 8] = 2**16 - 1, 1, 1
         air = program.compiled()
         with pytest.raises(ConstraintError):
-            check_trace(describe(program), air, trace, air.publics(program.statement()))
+            check_trace(describe(program), air, [trace], air.publics(program.statement()))
 
 
 class TestProofs:

@@ -128,7 +128,7 @@ class TestSoundness:
     def test_a_direction_that_is_no_bit(self) -> None:
         """Any point on the line through both children would pass for the leaf."""
         program = membership(3, 5)
-        trace = fill_trace(program)
+        trace = fill_trace(program)[0]
         left, right = trace[0, 9:17].astype(int), trace[0, 17:25].astype(int)
         trace[0, 0] = 2
         trace[0, 1:9] = (2 * right - left) % P
@@ -137,17 +137,17 @@ class TestSoundness:
     def test_a_level_of_another_tree(self) -> None:
         """Each node is the digest of the level below, not just some digest."""
         program, other = membership(3, 5), membership(3, 5, seed=2)
-        trace = fill_trace(program)
-        trace[1] = fill_trace(other)[1]
+        trace = fill_trace(program)[0]
+        trace[1] = fill_trace(other)[0][1]
         assert self.broken(program, trace) == ("climb 0", 0)
-        trace[0] = fill_trace(other)[0]
+        trace[0] = fill_trace(other)[0][0]
         assert self.broken(program, trace) == ("climb 0", 1)
 
     @staticmethod
     def broken(program: MerkleMembership, trace: NDArray[np.uint32]) -> tuple[str, int]:
         air = program.compiled()
         with pytest.raises(ConstraintError) as caught:
-            check_trace(describe(program), air, trace, air.publics(program.statement()))
+            check_trace(describe(program), air, [trace], air.publics(program.statement()))
         return caught.value.name, caught.value.row
 
 

@@ -200,19 +200,19 @@ class TestChain:
         program = Poseidon2Chain(SEED, n)
         generator, arguments = program.native_trace()
         air = program.compiled()
-        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)).all()
+        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)[0]).all()
 
     def test_every_column_is_constrained(self) -> None:
         """A change of any column breaks a constraint, in every row in turn: no column is free."""
         program = Poseidon2Chain(SEED, 5)
-        air, builder, good = program.compiled(), describe(program), fill_trace(program)
+        air, builder, good = program.compiled(), describe(program), fill_trace(program)[0]
         publics = air.publics(program.statement())
         for column in range(air.columns):
             row = column % air.height
             trace = good.copy(order="F")
             trace[row, column] = (int(trace[row, column]) + 1) % P
             with pytest.raises(ConstraintError) as caught:
-                check_trace(builder, air, trace, publics)
+                check_trace(builder, air, [trace], publics)
             assert caught.value.row in (row - 1, row)
 
     @pytest.mark.parametrize("n", [0, 2**20 + 1, True, "1"])
@@ -241,11 +241,11 @@ class TestRounds:
     def test_every_round_is_constrained(self) -> None:
         """A change of any cell breaks a constraint, in every kind of step."""
         program = Poseidon2Rounds(SEED, 1)
-        air, builder, good = program.compiled(), describe(program), fill_trace(program)
+        air, builder, good = program.compiled(), describe(program), fill_trace(program)[0]
         publics = air.publics(program.statement())
         for row in range(32):
             for column in (0, 7, 15):
                 trace = good.copy(order="F")
                 trace[row, column] ^= 1
                 with pytest.raises(ConstraintError):
-                    check_trace(builder, air, trace, publics)
+                    check_trace(builder, air, [trace], publics)

@@ -132,13 +132,13 @@ class TestLies:
     @staticmethod
     def broken(program: RangeProof, trace: NDArray[np.uint32], commitment: tuple[int, ...]) -> tuple[str, int]:
         with pytest.raises(ConstraintError) as caught:
-            check_trace(describe(program), program.compiled(), trace, commitment)
+            check_trace(describe(program), program.compiled(), [trace], commitment)
         return caught.value.name, caught.value.row
 
     def below_low(self, above: int) -> tuple[RangeProof, NDArray[np.uint32]]:
         """For the value 17, which is below 18: with these digits of what lies above."""
         liar = lying(RangeProof(77, 18, 120, BLINDING), value=17)
-        trace = fill_trace(liar)
+        trace = fill_trace(liar)[0]
         for row in range(32):
             trace[row, self.ABOVE] = above >> 2 * row & 1
             trace[row, self.ABOVE + 1] = above >> 2 * row + 1 & 1
@@ -177,26 +177,26 @@ class TestLies:
     def test_a_digit_of_other_bits(self) -> None:
         """-1 + 2 * 1 is 1 too, but -1 is no bit."""
         program = RangeProof(77, 18, 120, BLINDING)
-        trace = fill_trace(program)
+        trace = fill_trace(program)[0]
         trace[0, [self.VALUE, self.VALUE + 1]] = P - 1, 1
         assert self.broken(program, trace, program.public_outputs()) == ("value[0] is boolean", 0)
 
     def test_another_value_is_committed(self) -> None:
         """The limbs tie the value that is hashed to the one that is in range."""
         program, other = RangeProof(77, 18, 120, BLINDING), RangeProof(78, 0, MOST, BLINDING)
-        trace, hashed = fill_trace(program), fill_trace(other)
+        trace, hashed = fill_trace(program)[0], fill_trace(other)[0]
         trace[:, self.STATE] = hashed[:, self.STATE]
         assert self.broken(program, trace, other.public_outputs()) == ("limb 0 is committed", 0)
         trace[:, self.LIMB] = hashed[:, self.LIMB]
         assert self.broken(program, trace, other.public_outputs()) == ("limb 0 loses its digits", 0)
-        trace[:, self.LIMB.start] = fill_trace(program)[:, self.LIMB.start] + 1
+        trace[:, self.LIMB.start] = fill_trace(program)[0][:, self.LIMB.start] + 1
         assert self.broken(program, trace, other.public_outputs()) == ("limb 0 has no more digits", 31)
 
     @pytest.mark.parametrize("place", [8, 9, 15])
     def test_another_capacity(self, place: int) -> None:
         """With a capacity of one's own choice the permutation can be run backwards."""
         program = RangeProof(77, 18, 120, BLINDING)
-        trace = fill_trace(program)
+        trace = fill_trace(program)[0]
         state = trace[0, self.STATE].tolist()
         state[place] += 1
         for row, (kind, constants) in enumerate(range_proof._steps()):

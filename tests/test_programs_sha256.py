@@ -161,7 +161,7 @@ class TestConstraints:
         delta = 1 if getattr(rows, name)[row] & 1 else -1
         trace = np.zeros((COLUMNS, 128), dtype=np.uint32).T
         write_columns(trace, rows)
-        honest = fill_trace(program)
+        honest = fill_trace(program)[0]
         trace[:, 116:] = honest[:, 116:]
 
         def absorb(carries: int, at: int, change: int) -> None:
@@ -181,7 +181,7 @@ class TestConstraints:
             absorb(a_carry, row - 4, delta)
             absorb(a_carry, row, -delta)
         with pytest.raises(ConstraintError, match="is a bit"):
-            check_trace(describe(program), program.compiled(), trace, publics)
+            check_trace(describe(program), program.compiled(), [trace], publics)
         loose = _WithoutRanges()
         Sha256.air(loose, program)
         check_trace(loose, loose.compile(), trace, publics)
@@ -196,29 +196,29 @@ class TestConstraints:
         trace = np.zeros((COLUMNS, 128), dtype=np.uint32).T
         write_columns(trace, rows)
         with pytest.raises(ConstraintError, match="is the state"):
-            check_trace(describe(program), program.compiled(), trace, _digest_in(trace, 1))
+            check_trace(describe(program), program.compiled(), [trace], _digest_in(trace, 1))
 
     @pytest.mark.parametrize("limb", [0, 1])
     def test_there_is_no_word_before_the_first_row(self, limb: int) -> None:
         """Nor may one be made up together with the sum that it goes into."""
         program = Sha256(b"abc")
-        trace = fill_trace(program)
+        trace = fill_trace(program)[0]
         trace[0, 110 + limb] = 5
         trace[0, 112 + limb] += 5
         air = program.compiled()
         with pytest.raises(ConstraintError, match="is zero at first"):
-            check_trace(describe(program), air, trace, air.publics(program.statement()))
+            check_trace(describe(program), air, [trace], air.publics(program.statement()))
 
     def test_the_state_begins_as_the_standard_says(self) -> None:
         """An honest computation from another initial state gives no proof."""
         program = Sha256(b"abc")
-        trace = fill_trace(program)
+        trace = fill_trace(program)[0]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sha256, "INITIAL", (*INITIAL[:7], 0))
             trace[:] = 0
             program.trace(trace)
         with pytest.raises(ConstraintError, match=r"H7\.low at first"):
-            check_trace(describe(program), program.compiled(), trace, _digest_in(trace, 1))
+            check_trace(describe(program), program.compiled(), [trace], _digest_in(trace, 1))
 
     @pytest.mark.parametrize("row", [4079, 4080, 4083, 4084, 4091, 4095, 4096, 4097, 4099, 4100, 8190, 8191])
     def test_rows_at_the_end_of_a_period(self, row: int) -> None:
@@ -230,7 +230,7 @@ class TestConstraints:
             kept = int(trace[row, column])
             trace[row, column] = (P - kept) % P or 1
             with pytest.raises(ConstraintError) as caught:
-                check_trace(builder, air, trace, publics)
+                check_trace(builder, air, [trace], publics)
             trace[row, column] = kept
             assert row - 15 <= (caught.value.row or 0) <= row
 
@@ -246,19 +246,19 @@ class TestConstraints:
             trace = c_trace(GENERATOR, words(bytes(other)), air.columns, air.log_height)
             honest_digest = [int(x) for x in _digest_in(trace, block_count(length))]
             with pytest.raises(ConstraintError, match="padding") as caught:
-                check_trace(builder, air, trace, honest_digest)
+                check_trace(builder, air, [trace], honest_digest)
             block, byte = divmod(position, 64)
             assert caught.value.row == first_row(block) + 4 + byte // 4
 
     def test_a_wrong_digest(self) -> None:
         """Fails where the digest is read, for each of its halves."""
         program = Sha256(b"abc")
-        air, builder, trace = program.compiled(), describe(program), fill_trace(program)
+        air, builder, trace = program.compiled(), describe(program), fill_trace(program)[0]
         for i in range(16):
             publics = air.publics(program.statement())
             publics[i] ^= 1
             with pytest.raises(ConstraintError) as caught:
-                check_trace(builder, air, trace, publics)
+                check_trace(builder, air, [trace], publics)
             assert f"H{i // 2}" in str(caught.value)
 
     def test_a_single_bit_of_the_message(self) -> None:
@@ -267,13 +267,13 @@ class TestConstraints:
         air = program.compiled()
         assert other.compiled() is air
         with pytest.raises(ConstraintError):
-            check_trace(describe(program), air, fill_trace(other), air.publics(program.statement()))
+            check_trace(describe(program), air, [fill_trace(other)[0]], air.publics(program.statement()))
 
 
 @cache
 def long_trace() -> tuple[Program, Any, NDArray[np.uint32]]:
     program = Sha256(message_of(61 * 64))
-    return program, program.compiled(), fill_trace(program)
+    return program, program.compiled(), fill_trace(program)[0]
 
 
 def words(padded: bytes) -> tuple[int, ...]:
@@ -293,7 +293,7 @@ class TestTraceInC:
         program = Sha256(message_of(length))
         generator, arguments = program.native_trace()
         air = program.compiled()
-        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)).all()
+        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)[0]).all()
 
     @pytest.mark.parametrize(
         ("count", "columns", "log_height"), [(0, 128, 7), (15, 128, 7), (32, 128, 7), (16, 127, 7), (16, 128, 6)]

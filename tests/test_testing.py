@@ -77,7 +77,7 @@ class Overlap(Program):
 
 def free_by_check(program: Program) -> set[tuple[str, int, int]]:
     """By evaluating everything for every change: column, row and accepted value."""
-    air, builder, good = program.compiled(), describe(program), fill_trace(program)
+    air, builder, good = program.compiled(), describe(program), fill_trace(program)[0]
     publics = air.publics(program.statement())
     free = set()
     for index, name in enumerate(air.column_names):
@@ -87,7 +87,7 @@ def free_by_check(program: Program) -> set[tuple[str, int, int]]:
                 trace = good.copy(order="F")
                 trace[row, index] = value
                 try:
-                    check_trace(builder, air, trace, publics)
+                    check_trace(builder, air, [trace], publics)
                 except ConstraintError:
                     continue
                 free.add((name, row, value))

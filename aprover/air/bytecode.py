@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -83,23 +83,78 @@ def schedule(roots: Sequence[Expr], kept: Sequence[Expr] = ()) -> Schedule:
     return Schedule(steps, leaves, list(kept))
 
 
-class Interaction(NamedTuple):
-    """A tuple that every row puts on a bus, so many times."""
+class Rows(NamedTuple):
+    """What a table evaluates on each row, and where its leaves stand among the slots."""
 
-    bus: int
-    sign: int
-    """0 plus, 1 minus."""
-    multiplicity: Expr
-    values: tuple[Expr, ...]
-
-
-class EncodedTable(NamedTuple):
-    data: bytes
-    instructions: int
     registers: int
+    reads: Sequence[tuple[int, int]]
+    periodics: Sequence[Sequence[int]]
+    publics: Sequence[int]
+    """For each public value in the order of the statement, its index in the arena's table."""
+    constants: Sequence[int]
+    instructions: list[tuple[int, int, int, int]]
+    """(op, dst, a, b)"""
+    slots: dict[int, int]
+    """From the numbers of nodes; of registers, as they are after the last instruction."""
+
+    known_slots: dict[tuple[int, int], int]
+    """Of constants and public values, by the kind and `Expr.x`."""
 
 
-def encode(tables: Sequence[EncodedTable], bus_widths: Sequence[int], publics: int) -> bytes:
+def assemble(
+    plan: Schedule,
+    *,
+    reads: Sequence[tuple[int, int]],
+    column_of: Mapping[int, int],
+    periodics: Sequence[Sequence[int]],
+    publics: Sequence[int],
+    constants: Iterable[int] = (),
+) -> Rows:
+    """Gives slots to values, and registers to the results of operations.
+
+    Args:
+        plan: From `schedule`.
+        reads: (column, offset) in the order of the openings.
+        column_of: From the numbers that expressions have for columns to those of the table.
+        periodics: The values of each periodic column, by its index.
+        publics: For each public value in the order of the statement, its index in the arena's table.
+        constants: That need a slot although the plan does not read them.
+    """
+    steps = plan.steps
+    all_constants = sorted({node.x for node in plan.leaves if node.kind == CONSTANT}.union(constants))
+    last_use: dict[int, int] = {}
+    for position, (node, root) in enumerate(steps):
+        if node is None:
+            last_use[root.number] = position
+        else:
+            last_use[node.left.number] = position  # type: ignore[union-attr]
+            last_use[node.right.number] = position  # type: ignore[union-attr]
+    last_use.update((node.number, len(steps)) for node in plan.kept)
+    registers, slots = _allocate(steps, last_use)
+    first_periodic = registers + len(reads)
+    first_public = first_periodic + len(periodics)
+    first_constant = first_public + len(publics)
+    read_slot = {read: registers + i for i, read in enumerate(reads)}
+    known_slots = {(PUBLIC, index): first_public + i for i, index in enumerate(publics)}
+    known_slots.update(((CONSTANT, value), first_constant + i) for i, value in enumerate(all_constants))
+    for leaf in plan.leaves:
+        if leaf.kind == READ:
+            slots[leaf.number] = read_slot[column_of[leaf.x], leaf.y]
+        elif leaf.kind == PERIODIC:
+            slots[leaf.number] = first_periodic + leaf.x
+        else:
+            slots[leaf.number] = known_slots[leaf.kind, leaf.x]
+    # A register is reused after its last use, so an operand's register is read before it is written again.
+    instructions = [
+        (ASSERT, 0, slots[root.number], 0)
+        if node is None
+        else (node.kind, slots[node.number], slots[node.left.number], slots[node.right.number])  # type: ignore[union-attr]
+        for node, root in steps
+    ]
+    return Rows(registers, reads, periodics, publics, all_constants, instructions, slots, known_slots)
+
+
+def encode(tables: Sequence[bytes], bus_widths: Sequence[int], publics: int) -> bytes:
     """The words of an AIR, little-endian.
 
     Raises:
@@ -109,111 +164,65 @@ def encode(tables: Sequence[EncodedTable], bus_widths: Sequence[int], publics: i
     _check_size("buses", len(bus_widths), MAX_BUSES)
     _check_size("publics", publics, MAX_PUBLICS)
     head = (VERSION, len(tables), len(bus_widths), publics, *bus_widths)
-    data = b"".join([struct.pack(f"<{len(head)}I", *head), *[table.data for table in tables]])
+    data = b"".join([struct.pack(f"<{len(head)}I", *head), *tables])
     _check_size("words", len(data) // 4, MAX_WORDS)
     return data
 
 
 def encode_table(
-    plan: Schedule,
+    rows: Rows,
     *,
     log_height: int,
     columns: int,
-    reads: Sequence[tuple[int, int]],
-    column_of: Mapping[int, int],
-    periodics: Sequence[Sequence[int]],
-    publics: Sequence[int],
     boundaries: Sequence[tuple[int, int, Expr]],
-    interactions: Sequence[Interaction],
+    interactions: Sequence[tuple[int, int, Expr, Sequence[Expr]]],
     batch: int,
     preprocessed: Sequence[NDArray[np.uint32]],
-) -> EncodedTable:
+) -> bytes:
     """The words of one table, little-endian.
 
     Args:
-        plan: From `schedule`; keeps what the interactions read.
+        rows: What is evaluated on each row.
         log_height: log2 of the number of rows.
         columns: The number of columns that the prover chooses; the preprocessed ones come after them.
-        reads: (column, offset) in the order of the openings.
-        column_of: From the numbers that expressions have for columns to those of the table.
-        periodics: The values of each periodic column, by its index.
-        publics: For each public value in the order of the statement, its index in the arena's table.
         boundaries: (column, row, constant or public value), ascending by column and row.
-        interactions: In the order in which they are batched.
+        interactions: (bus, sign: 0 plus and 1 minus, multiplicity, values), in the order in which they are batched.
         batch: How many of them share a lookup column, 1 to 4.
         preprocessed: The values of each preprocessed column, as many as there are rows.
 
     Raises:
         ProgramError: The table is larger than the protocol allows.
     """
-    steps = plan.steps
-    constants = sorted(
-        {node.x for node in plan.leaves if node.kind == CONSTANT}
-        | {value.x for _, _, value in boundaries if value.kind == CONSTANT}
-    )
-    last_use: dict[int, int] = {}
-    for position, (node, root) in enumerate(steps):
-        if node is None:
-            last_use[root.number] = position
-        else:
-            last_use[node.left.number] = position  # type: ignore[union-attr]
-            last_use[node.right.number] = position  # type: ignore[union-attr]
-    last_use.update((node.number, len(steps)) for node in plan.kept)
-    registers, register_of = _allocate(steps, last_use)
-
-    first_read = registers
-    first_periodic = first_read + len(reads)
-    first_public = first_periodic + len(periodics)
-    first_constant = first_public + len(publics)
+    leaves = len(rows.reads) + len(rows.periodics) + len(rows.publics) + len(rows.constants)
     for what, size, most in (
         ("columns", columns + len(preprocessed), MAX_COLUMNS),
-        ("reads", len(reads), MAX_READS),
-        ("periodics", len(periodics), MAX_PERIODICS),
-        ("publics", len(publics), MAX_PUBLICS),
-        ("constants", len(constants), MAX_CONSTANTS),
-        ("registers", registers, MAX_REGISTERS),
-        ("instructions", len(steps), MAX_INSTRUCTIONS),
+        ("reads", len(rows.reads), MAX_READS),
+        ("periodics", len(rows.periodics), MAX_PERIODICS),
+        ("publics", len(rows.publics), MAX_PUBLICS),
+        ("constants", len(rows.constants), MAX_CONSTANTS),
+        ("registers", rows.registers, MAX_REGISTERS),
+        ("instructions", len(rows.instructions), MAX_INSTRUCTIONS),
         ("boundaries", len(boundaries), MAX_BOUNDARIES),
         ("interactions", len(interactions), MAX_INTERACTIONS),
-        ("slots", first_constant + len(constants), MAX_SLOTS),
+        ("slots", rows.registers + leaves, MAX_SLOTS),
     ):
         _check_size(what, size, most)
-    read_slot = {read: first_read + i for i, read in enumerate(reads)}
-    public_slot = {index: first_public + i for i, index in enumerate(publics)}
-    constant_slot = {value: first_constant + i for i, value in enumerate(constants)}
-
-    def leaf_slot(leaf: Expr) -> int:
-        if leaf.kind == READ:
-            return read_slot[column_of[leaf.x], leaf.y]
-        if leaf.kind == PERIODIC:
-            return first_periodic + leaf.x
-        if leaf.kind == PUBLIC:
-            return public_slot[leaf.x]
-        return constant_slot[leaf.x]
-
-    slot = {leaf.number: leaf_slot(leaf) for leaf in plan.leaves}
-    slot.update(register_of)
-    words = [columns, len(preprocessed), log_height, 0, len(reads), len(periodics), len(constants), registers]
-    words += (len(steps), len(boundaries), len(interactions), batch)
-    words += (offset << 16 | column for column, offset in reads)
-    for values in periodics:
+    words = [columns, len(preprocessed), log_height, 0, len(rows.reads), len(rows.periodics), len(rows.constants)]
+    words += (rows.registers, len(rows.instructions), len(boundaries), len(interactions), batch)
+    words += (offset << 16 | column for column, offset in rows.reads)
+    for values in rows.periodics:
         words.append(len(values).bit_length() - 1)
         words += values
-    words += constants
-    # A register is reused after its last use, so an operand's register is read before it is written again.
-    for node, root in steps:
-        if node is None:
-            words += (ASSERT, slot[root.number])
-        else:
-            left, right = slot[node.left.number], slot[node.right.number]  # type: ignore[union-attr]
-            words += (node.kind | slot[node.number] << 16, left | right << 16)
+    words += rows.constants
+    for op, dst, a, b in rows.instructions:
+        words += (op | dst << 16, a | b << 16)
     for column, row, value in boundaries:
-        words += (column, row, leaf_slot(value))
-    for item in interactions:
-        words += (item.bus, item.sign, slot[item.multiplicity.number], *[slot[value.number] for value in item.values])
+        words += (column, row, rows.known_slots[value.kind, value.x])
+    for bus, sign, multiplicity, tuple_values in interactions:
+        words += (bus, sign, rows.slots[multiplicity.number], *[rows.slots[value.number] for value in tuple_values])
     parts = [struct.pack(f"<{len(words)}I", *words)]
     parts += [np.ascontiguousarray(values, dtype="<u4").tobytes() for values in preprocessed]
-    return EncodedTable(b"".join(parts), len(steps), registers)
+    return b"".join(parts)
 
 
 def _allocate(steps: Sequence[tuple[Expr | None, Expr]], last_use: dict[int, int]) -> tuple[int, dict[int, int]]:

@@ -1,4 +1,4 @@
-"""`check`: does a program's trace satisfy its constraints, and if not, where?"""
+"""`check`: does a program's trace satisfy its constraints and balance its buses, and if not, where?"""
 
 from __future__ import annotations
 
@@ -7,210 +7,193 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConstraintError, ProgramError
 from . import bytecode
-from .builder import AirBuilder, Assertion
+from .balance import Put, unbalanced
+from .builder import AirBuilder
 from .bytecode import TableCode
-from .compiled import CompiledAir
-from .expr import ADD, CONSTANT, MUL, PERIODIC, PUBLIC, READ, SUB, Expr
+from .compiled import CompiledAir, CompiledTable
+from .evaluate import Block, blocks
+from .expr import ADD, CONSTANT, PERIODIC, PUBLIC, READ, SUB, Expr
+from .failures import Failure, error_of
 from .field import P
 from .program import Program, describe
+from .table import Assertion, TableBuilder
+from .tracing import check_canonical, new_tables, written
 
-BLOCK_ROWS = 2048
-"""Rows evaluated at once: enough to hide numpy's cost of a call, few enough for a few registers to stay in cache."""
+__all__ = ["Trace", "check", "check_trace", "failures", "fill_trace"]
+
+Trace = NDArray[np.uint32]
+"""One table's values: shape (rows, columns), column-major."""
 
 _MOST_CELLS = 12
-_P = np.uint64(P)
 
 
-def fill_trace(program: Program) -> NDArray[np.uint32]:
-    """The trace by the program's own `trace` method: shape (height, columns), column-major. Nothing is checked."""
+def fill_trace(program: Program) -> list[Trace]:
+    """The tables by the program's own `trace` method, with the columns that follow from it. Nothing is checked."""
+    return _fill(program)[0]
+
+
+def _fill(program: Program) -> tuple[list[Trace], list[Failure]]:
     air = program.compiled()
-    out = np.zeros((air.columns, air.height), dtype=np.uint32).T
-    program.trace(out)
-    return out
+    tables = new_tables(air)
+    program.trace(written(air, tables))
+    if air.filling.is_empty:
+        return [table.T for table in tables], []
+    return [table.T for table in tables], air.filling.complete(tables, air.publics(program.statement()))
 
 
 def check(program: Program) -> None:
-    """Makes the trace of `program` in Python and evaluates every constraint on every row.
+    """Makes the trace of `program` in Python and evaluates every constraint and every bus on every row.
 
-    Takes time proportional to rows times instructions; it is meant for the development of a program. Where several
-    constraints fail, the one that fails in the lowest row is reported.
+    Takes time proportional to rows times instructions; it is meant for the development of a program.
 
-    The error shows the trace cells that the failing constraint reads in that row, and these may hold or betray private
-    values. It shows nothing else of the private fields.
+    The error shows the trace cells that failing constraints read, and these may hold or betray private values. It shows
+    nothing else of the private fields.
 
     Raises:
-        ConstraintError: A constraint fails, or a cell has not its boundary value. `name` and `row` say where; `values`
-            are the two sides of ``assert_equal`` (the expression and 0 for ``assert_zero``), or the cell's value and
-            the one that it should have.
+        ConstraintError: A constraint fails, a cell has not its boundary value, a value is out of its range, a lookup
+            finds nothing, or a tuple is not received as often as it is sent. The message has a line for each of these;
+            `name`, `row` and `values` are those of the one in the lowest row: `values` are the two sides of
+            ``assert_equal`` (the expression and 0 for ``assert_zero``), the cell's value and the one that it should
+            have, or how often a tuple is on each side of its bus.
         ProgramError: The AIR is wrong, or a cell of the trace is not below P.
     """
-    publics = program.compiled().publics(program.statement())
-    check_trace(describe(program), program.compiled(), fill_trace(program), publics)
+    air = program.compiled()
+    publics = air.publics(program.statement())
+    traces, found = _fill(program)
+    found += failures(describe(program), air, traces, publics, known=found)
+    if found:
+        raise error_of(found)
 
 
-def check_trace(builder: AirBuilder, air: CompiledAir, trace: NDArray[np.uint32], publics: Sequence[int]) -> None:
-    """Evaluates the constraints on a given trace, as `check` does.
+def check_trace(builder: AirBuilder, air: CompiledAir, traces: Sequence[Trace], publics: Sequence[int]) -> None:
+    """Evaluates constraints and buses on a given trace, as `check` does.
 
     Args:
         builder: What `air` was compiled from; it words the error.
         air: Its bytecode is what is evaluated, so that exactly what is proved is checked.
-        trace: Shape (height, columns).
+        traces: Of each table an array of shape (rows, columns), automatic columns included.
         publics: In the order of `CompiledAir.public_spec`.
     """
-    _check_canonical(air, trace)
-    code = bytecode.decode(air.data).tables[0]
-    broken_boundary = _first_broken_boundary(air, code, trace, publics)
-    before = broken_boundary.row if broken_boundary is not None else air.height
-    found = _first_broken_assertion(code, trace, publics, before)
-    if found is not None:
-        row, index = found
-        raise _broken_assertion(builder, builder.assertions[index], trace, publics, air, row)
-    if broken_boundary is not None:
-        raise broken_boundary
+    found = failures(builder, air, traces, publics)
+    if found:
+        raise error_of(found)
 
 
-def _check_canonical(air: CompiledAir, trace: NDArray[np.uint32]) -> None:
-    for column, name in enumerate(air.column_names):
-        cells = trace[:, column]
-        if cells.max() >= P:
-            row = int(np.argmax(cells >= P))
-            raise ProgramError(
-                field=f"trace column {name!r}, row {row}", value=int(cells[row]), allowed=f"values from 0 to {P - 1}"
-            )
+def failures(
+    builder: AirBuilder,
+    air: CompiledAir,
+    traces: Sequence[Trace],
+    publics: Sequence[int],
+    *,
+    known: Sequence[Failure] = (),
+) -> list[Failure]:
+    """Everything that is wrong with a trace; arguments as for `check_trace`.
+
+    Args:
+        known: What is known to be wrong. What follows from it is left out.
+
+    Raises:
+        ProgramError: A cell is not below P.
+    """
+    code = bytecode.decode(air.data)
+    found: list[Failure] = []
+    puts: dict[int, list[Put]] = {}
+    for table, described, own, trace in zip(air.tables, builder.tables, code.tables, traces, strict=True):
+        check_canonical(table, trace.T)
+        found += _broken_boundaries(table, own, trace, publics)
+        found += _evaluate(_Checked(table, described, own, trace, publics, builder), puts)
+    causes = tuple(f"{failure.name}: " for failure in known)
+    silent = {failure.bus for failure in known}
+    found = [failure for failure in found if not failure.name.startswith(causes)] if causes else found
+    for number, (name, _) in enumerate(air.buses):
+        failure = None if name in silent else unbalanced(name, puts[number])
+        if failure is not None:
+            found.append(failure)
+    return found
 
 
-def _first_broken_boundary(
-    air: CompiledAir, code: TableCode, trace: NDArray[np.uint32], publics: Sequence[int]
-) -> ConstraintError | None:
+def _broken_boundaries(table: CompiledTable, code: TableCode, trace: Trace, publics: Sequence[int]) -> list[Failure]:
     if not code.boundaries:
-        return None
+        return []
     values = np.array([*publics, *code.constants], dtype=np.uint32)
     columns, rows, slots = np.array(code.boundaries, dtype=np.int64).T
     expected = values[slots - (code.registers + len(code.reads) + len(code.periodics))]
-    broken = np.flatnonzero(trace[rows, columns] != expected)
-    if not len(broken):
-        return None
-    first = int(broken[np.argmin(rows[broken])])
-    row, column = int(rows[first]), int(columns[first])
-    found, wanted = int(trace[row, column]), int(expected[first])
-    return ConstraintError(
-        f"boundary {air.boundary_names[first]!r} fails at row {row}: "
-        f"{air.column_names[column]} is {found}, and it should be {wanted}",
-        name=air.boundary_names[first],
-        row=row,
-        values=(found, wanted),
-    )
+    found = []
+    for index in np.flatnonzero(trace[rows, columns] != expected).tolist():
+        row, column = int(rows[index]), int(columns[index])
+        pair = int(trace[row, column]), int(expected[index])
+        name = table.boundary_names[index]
+        text = (
+            f"boundary {name!r}{_in(table.name)} fails at row {row}: "
+            f"{table.column_names[column]} is {pair[0]}, and it should be {pair[1]}"
+        )
+        found.append(Failure(name, table.name, row, 1, pair, text))
+    return found
 
 
-class _Block:
-    """Values of slots on consecutive rows, as uint64 below P."""
+def _in(table: str) -> str:
+    return "" if table == "main" else f" of table {table!r}"
+
+
+class _Checked:
+    """A table with its values."""
 
     def __init__(
-        self, code: TableCode, trace: NDArray[np.uint32], publics: Sequence[int], start: int, size: int
+        self,
+        table: CompiledTable,
+        described: TableBuilder,
+        code: TableCode,
+        trace: Trace,
+        publics: Sequence[int],
+        builder: AirBuilder,
     ) -> None:
-        self._code = code
-        self._trace = trace
-        self._start = start
-        self._size = size
-        self._scalars = [np.uint64(value) for value in (*publics, *code.constants)]
-        self._leaves: dict[int, NDArray[np.uint64] | np.uint64] = {}
-        self.registers = np.empty((code.registers, size), dtype=np.uint64)
-        # The largest offset that each register depends on.
-        self.reach = [0] * code.registers
-
-    def value(self, slot: int) -> NDArray[np.uint64] | np.uint64:
-        index = slot - self._code.registers
-        if index < 0:
-            register: NDArray[np.uint64] = self.registers[slot]
-            return register
-        leaf = self._leaves.get(index)
-        if leaf is None:
-            leaf = self._leaves[index] = self._leaf(index)
-        return leaf
-
-    def reach_of(self, slot: int) -> int:
-        index = slot - self._code.registers
-        if index < 0:
-            return self.reach[slot]
-        return self._code.reads[index][1] if index < len(self._code.reads) else 0
-
-    def _leaf(self, index: int) -> NDArray[np.uint64] | np.uint64:
-        code = self._code
-        if index < len(code.reads):
-            column, offset = code.reads[index]
-            first = self._start + offset
-            cells = self._trace[first : first + self._size, column]
-            if len(cells) < self._size:
-                cells = np.concatenate([cells, self._trace[: self._size - len(cells), column]])
-            return cells.astype(np.uint64)
-        index -= len(code.reads)
-        if index < len(code.periodics):
-            cycle = np.array(code.periodics[index], dtype=np.uint64)
-            return cycle[(self._start + np.arange(self._size)) % len(cycle)]
-        return self._scalars[index - len(code.periodics)]
+        self.name = table.name
+        self.height = table.height
+        self.described = described
+        self.code = code
+        self.columns = [*trace.T, *code.preprocessed]
+        """In the order of the table."""
+        self.publics = publics
+        self.public_values = dict(zip(builder.public_names(), publics, strict=True))
+        order = described.order()
+        self.cells = {declared: self.columns[place] for place, declared in enumerate(order)}
+        """By the numbers that expressions have for columns."""
 
 
-def _first_broken_assertion(
-    code: TableCode, trace: NDArray[np.uint32], publics: Sequence[int], before: int
-) -> tuple[int, int] | None:
-    """The lowest row below `before` in which an asserted slot is not zero, and the first such assertion there."""
-    height = 1 << code.log_height
-    for start in range(0, before, BLOCK_ROWS):
-        block = _Block(code, trace, publics, start, min(BLOCK_ROWS, height - start))
-        found: tuple[int, int] | None = None
-        scratch = np.empty(block.registers.shape[1:], dtype=np.uint64)
-        index = 0
-        for op, dst, a, b in code.instructions:
-            if op == bytecode.ASSERT:
-                valid = min(before, height - block.reach_of(a)) - start
-                broken = np.flatnonzero(np.asarray(block.value(a))[: max(valid, 0)])
-                if len(broken) and (found is None or start + int(broken[0]) < found[0]):
-                    found = start + int(broken[0]), index
-                index += 1
-                continue
-            _run(op, block.value(a), block.value(b), block.registers[dst], scratch)
-            block.reach[dst] = max(block.reach_of(a), block.reach_of(b))
-        if found is not None:
-            return found
-    return None
+def _evaluate(checked: _Checked, puts: dict[int, list[Put]]) -> list[Failure]:
+    """The assertions that fail; adds what the table puts on buses to `puts`."""
+    code, height = checked.code, checked.height
+    broken: dict[int, tuple[int, int]] = {}  # from an assertion to its first row and the number of rows
+    parts: list[list[tuple[NDArray[np.int64], Trace, Trace]]] = [[] for _ in code.interactions]
+    for block in blocks(code, checked.columns, checked.publics, height):
+
+        def asserted(index: int, slot: int, block: Block = block) -> None:
+            valid = max(0, height - block.reach(slot) - block.start)
+            rows = np.flatnonzero(np.asarray(block.value(slot))[:valid])
+            if len(rows):
+                first, count = broken.get(index, (block.start + int(rows[0]), 0))
+                broken[index] = first, count + len(rows)
+
+        block.run(asserted)
+        for part, (_, _, multiplicity, values) in zip(parts, code.interactions, strict=True):
+            counts = np.broadcast_to(block.value(multiplicity), block.size)
+            rows = np.flatnonzero(counts)
+            tuples = np.array([np.broadcast_to(block.value(value), block.size)[rows] for value in values])
+            part.append((rows + block.start, counts[rows].astype(np.uint32), tuples.astype(np.uint32)))
+    for item, part, (bus, sign, _, _) in zip(checked.described.interactions, parts, code.interactions, strict=True):
+        rows = np.concatenate([piece[0] for piece in part])
+        multiplicities = np.concatenate([piece[1] for piece in part])
+        tuples = np.concatenate([piece[2] for piece in part], axis=1)
+        puts.setdefault(bus, []).append(Put(item.name, checked.name, sign, rows, multiplicities, tuples))
+    return [
+        _broken_assertion(checked, checked.described.assertions[index], row, count)
+        for index, (row, count) in sorted(broken.items())
+    ]
 
 
-def _run(
-    op: int,
-    a: NDArray[np.uint64] | np.uint64,
-    b: NDArray[np.uint64] | np.uint64,
-    out: NDArray[np.uint64],
-    scratch: NDArray[np.uint64],
-) -> None:
-    if op == MUL:
-        np.multiply(a, b, out=out)
-        # numpy divides by a scalar with SIMD, but takes remainders without.
-        np.floor_divide(out, _P, out=scratch)
-        np.multiply(scratch, _P, out=scratch)
-        np.subtract(out, scratch, out=out)
-        return
-    if op == ADD:
-        np.add(a, b, out=out)
-        np.subtract(out, _P, out=scratch)
-    else:
-        np.subtract(a, b, out=out)
-        np.add(out, _P, out=scratch)
-    # One of the two is in [0, P); the other one, if it is not equal, is larger or wraps round to a huge number.
-    np.minimum(out, scratch, out=out)
-
-
-def _broken_assertion(
-    builder: AirBuilder,
-    assertion: Assertion,
-    trace: NDArray[np.uint32],
-    publics: Sequence[int],
-    air: CompiledAir,
-    row: int,
-) -> ConstraintError:
+def _broken_assertion(checked: _Checked, assertion: Assertion, row: int, count: int) -> Failure:
     """Evaluates both sides from the expressions, on plain integers."""
-    named = {builder.public_name(slot): value for slot, value in zip(air.public_spec, publics, strict=True)}
     values: dict[int, int] = {}
     cells: list[str] = []
 
@@ -218,12 +201,12 @@ def _broken_assertion(
         if leaf.kind == CONSTANT:
             return leaf.x
         if leaf.kind == PERIODIC:
-            cycle = builder.cycle(leaf.x)
+            cycle = checked.described.cycle(leaf.x)
             return cycle[row % len(cycle)]
         if leaf.kind == PUBLIC:
-            return named[str(leaf)]
+            return checked.public_values[str(leaf)]
         assert leaf.kind == READ
-        return int(trace[(row + leaf.y) % len(trace), leaf.x])
+        return int(checked.cells[leaf.x][(row + leaf.y) % checked.height])
 
     plan = bytecode.schedule([assertion.left, assertion.right])
     for leaf in sorted(plan.leaves, key=lambda leaf: (leaf.y, leaf.x)):
@@ -239,10 +222,9 @@ def _broken_assertion(
         values[node.number] = (a + b if node.kind == ADD else a - b if node.kind == SUB else a * b) % P
     left, right = values[assertion.left.number], values[assertion.right.number]
     shown = ", ".join(cells[:_MOST_CELLS]) + (", ..." if len(cells) > _MOST_CELLS else "")
-    return ConstraintError(
-        f"constraint {assertion.name!r} fails at row {row}: {assertion.left} is {left}, "
-        f"{assertion.right} is {right}; there {shown}",
-        name=assertion.name,
-        row=row,
-        values=(left, right),
+    others = f" (and in {count - 1} other row{'s' if count > 2 else ''})" if count > 1 else ""
+    text = (
+        f"constraint {assertion.name!r}{_in(checked.name)} fails at row {row}{others}: {assertion.left} is {left}, "
+        f"{assertion.right} is {right}; there {shown}"
     )
+    return Failure(assertion.name, checked.name, row, count, (left, right), text)

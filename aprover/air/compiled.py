@@ -9,6 +9,7 @@ import attrs
 from ..errors import VerificationCode, VerificationError, shown
 from ..statement import Statement
 from .field import P, is_element
+from .filling import Filling
 
 PublicSlot = tuple[str, str, int | None] | tuple[str, int]
 """``("input", field, index or None)`` or ``("output", index)``."""
@@ -96,6 +97,8 @@ class CompiledAir:
     # Public fields in the order of Statement.public_inputs, with None for an int or the length of a tuple.
     _inputs: tuple[tuple[str, int | None], ...] = attrs.field(repr=False)
     outputs: int
+    filling: Filling = attrs.field(repr=False)
+    """How the columns that `Program.trace` does not write follow from the others."""
 
     @property
     def height(self) -> int:

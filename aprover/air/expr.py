@@ -7,7 +7,9 @@ every process, which a verifier that builds the AIR itself relies on.
 
 from __future__ import annotations
 
+import enum
 import operator
+from collections.abc import Sequence
 from typing import NoReturn
 
 from ..errors import ProgramError
@@ -19,6 +21,17 @@ MAX_OFFSET = 15
 # Kinds of node. The operations have the numbers of docs/protocol.md, section 4.1.
 ADD, SUB, MUL = 0, 1, 2
 READ, PERIODIC, PUBLIC, CONSTANT = 4, 5, 6, 7
+
+
+class Origin(enum.IntEnum):
+    """Where the values of a column come from; also the order in which a table has its columns."""
+
+    WRITTEN = 0
+    """`Program.trace` writes them."""
+    AUTOMATIC = 1
+    """They follow from the others: limbs of range checks, counts of lookups."""
+    PREPROCESSED = 2
+    """They are part of the AIR."""
 
 
 class Expr:
@@ -122,19 +135,28 @@ class Column(Expr):
 
 
 class Arena:
-    """The nodes of one AIR, each once."""
+    """The nodes of one table, each once.
 
-    def __init__(self) -> None:
+    Args:
+        table: The table's name.
+        public_names: How messages name the public values; shared by all tables of an AIR.
+    """
+
+    def __init__(self, table: str, public_names: Sequence[str]) -> None:
+        self.table = table
+        self.public_names = public_names
         self.count = 0
         self.column_names: list[str] = []
-        self.public_names: list[str] = []
+        self.column_origins: list[Origin] = []
+        self.periodic_names: list[str] = []
         self._nodes: dict[tuple[int, int, int], Expr] = {}
 
     # Leaves
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str, origin: Origin = Origin.WRITTEN) -> Column:
         index = len(self.column_names)
         self.column_names.append(name)
+        self.column_origins.append(origin)
         column = Column(self, READ, 1, 0, index)
         self._nodes[READ, index, 0] = column
         return column
@@ -163,6 +185,11 @@ class Arena:
     def coerce(self, value: object) -> Expr:
         if isinstance(value, Expr):
             if value._arena is not self:
+                if value._arena.public_names is self.public_names:
+                    raise ProgramError(
+                        f"{value} belongs to table {value._arena.table!r}, not to {self.table!r}: an expression is "
+                        "about one table; tie tables together by a bus"
+                    )
                 raise ProgramError(f"{value} belongs to another AirBuilder")
             return value
         if type(value) is int:
@@ -281,7 +308,7 @@ class Arena:
             name = self.column_names[node.x]
             return (name if node.y == 0 else f"{name}.next" if node.y == 1 else f"{name}.at({node.y})"), 3
         if kind == PERIODIC:
-            return f"periodic[{node.x}]", 3
+            return self.periodic_names[node.x], 3
         if kind == PUBLIC:
             return self.public_names[node.x], 3
         if kind == CONSTANT:

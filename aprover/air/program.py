@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast, dataclass_transform
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import AproverError, ProgramError, VerificationCode, VerificationError, shown
 from ..statement import Statement, Value
@@ -137,13 +135,15 @@ class Program:
         """
         raise ProgramError(f"{cls.__qualname__} does not define air(cls, b, params)")
 
-    def trace(self, out: NDArray[np.uint32]) -> None:  # noqa: ARG002 - for subclasses
+    def trace(self, out: Any) -> None:  # noqa: ARG002 - for subclasses
         """Writes the trace into `out`.
 
         Args:
-            out: Zeroed, of shape (height, columns), column-major in memory (``out[:, c]`` is contiguous). The height is
-                the next power of two of the rows that `air` asked for, at least 8; the constraints hold on all of it.
-                All values must be below P.
+            out: A uint32 array, zeroed, of shape (height, columns), column-major in memory (``out[:, c]`` is
+                contiguous). The height is the next power of two of the rows that `air` asked for, at least 8; the
+                constraints hold on all of it. The columns are those that `air` declared, without preprocessed ones. All
+                values must be below P. If `air` has made further tables by `AirBuilder.table`, a mapping from the
+                tables' names to such arrays; the first table is ``"main"``.
         """
         raise ProgramError(f"{type(self).__qualname__} does not define trace(self, out)")
 
@@ -189,15 +189,19 @@ class Program:
         self.__dict__["_statement"] = statement
         return statement
 
-    def compiled(self) -> CompiledAir:
+    def compiled(self, *, zk: bool = False) -> CompiledAir:
         """The AIR for this instance's parameters; cached by class and parameters.
+
+        Args:
+            zk: For zero-knowledge proofs; another AIR if several tables are on buses.
 
         Raises:
             ProgramError: The AIR is wrong; see `AirBuilder.compile`.
         """
-        cached = self.__dict__.get("_compiled")
+        name = "_compiled_zk" if zk else "_compiled"
+        cached = self.__dict__.get(name)
         if cached is None:
-            cached = self.__dict__["_compiled"] = _compile(Params(type(self), self._parameters()))
+            cached = self.__dict__[name] = _compile(Params(type(self), self._parameters()), zk)
         return cast(CompiledAir, cached)
 
     def _parameters(self) -> dict[str, Value]:
@@ -231,17 +235,20 @@ class Program:
         self.__dict__.update(state)
 
 
-def compile_program(cls: type[Program], parameters: Mapping[str, Value]) -> CompiledAir:
+def compile_program(cls: type[Program], parameters: Mapping[str, Value], *, zk: bool = False) -> CompiledAir:
     """The AIR of `cls` for these parameters, without an instance; cached like `Program.compiled`.
 
     It does not run the program's own validators; `program_from_statement` does.
     """
-    return _compile(Params(cls, parameters))
+    return _compile(Params(cls, parameters), zk)
 
 
 @functools.lru_cache(maxsize=512)  # which does not keep failures
-def _compile(params: Params) -> CompiledAir:
-    return _describe(params).compile()
+def _compile(params: Params, zk: bool) -> CompiledAir:
+    compiled = _describe(params).compile(zk=zk)
+    if zk and compiled.data == (plain := _compile(params, False)).data:
+        return plain
+    return compiled
 
 
 def _describe(params: Params) -> AirBuilder:
@@ -253,7 +260,9 @@ def _describe(params: Params) -> AirBuilder:
 
 def describe(program: Program) -> AirBuilder:
     """The AIR as expressions, made anew, for messages about it."""
-    return _describe(Params(type(program), program._parameters()))
+    builder = _describe(Params(type(program), program._parameters()))
+    builder.finish()
+    return builder
 
 
 # Programs by id, for verifiers
@@ -269,7 +278,9 @@ def shipped(cls: type[Program]) -> type[Program]:
     return cls
 
 
-def program_from_statement(statement: Statement, cls: type[Program] | None = None) -> tuple[CompiledAir, type[Program]]:
+def program_from_statement(
+    statement: Statement, cls: type[Program] | None = None, *, zk: bool = False
+) -> tuple[CompiledAir, type[Program]]:
     """The constraints that a proof of `statement` must satisfy, and the program's class.
 
     Checks the parameters' names, and runs the program's own validators on the parameters and the public inputs.
@@ -278,6 +289,7 @@ def program_from_statement(statement: Statement, cls: type[Program] | None = Non
     Args:
         statement: From a proof, so anybody may have written it.
         cls: The program that the verifier expects; by default the shipped program with the statement's id.
+        zk: Whether the proof says that it is zero-knowledge, which may mean another AIR.
 
     Raises:
         VerificationError: Code ``PROGRAM``: an unknown or unexpected program, or parameters that it refuses. Code
@@ -312,7 +324,7 @@ def program_from_statement(statement: Statement, cls: type[Program] | None = Non
             code = VerificationCode.STATEMENT if _role(field) == _PUBLIC else VerificationCode.PROGRAM
             raise VerificationError(code, f"{cls.id} refuses the statement: {error}") from error
     try:
-        return compile_program(cls, parameters), cls
+        return compile_program(cls, parameters, zk=zk), cls
     except Exception as error:  # a user's air() may fail in any way on parameters that no validator refused
         raise _refused(f"{cls.id} refuses the parameters: {type(error).__name__}: {error}") from error
 
