@@ -10,7 +10,7 @@ import attrs
 
 from .air import CompiledAir, Program, program_from_statement
 from .errors import ProofFormatError, VerificationCode, VerificationError
-from .security import Parameters, SecurityReport, Shape, security_report
+from .security import Parameters, SecurityReport, Shape, TableShape, security_report
 from .statement import MAX_STATEMENT_BYTES, Statement, Value
 
 __all__ = ["BackendName", "Proof", "shape_of"]
@@ -28,15 +28,23 @@ TRACE_BODY_BYTES = 32
 @functools.lru_cache(maxsize=512)
 def shape_of(air: CompiledAir) -> Shape:
     """What the security of a proof about `air` depends on, apart from the parameters."""
-    return Shape(
-        log_height=air.log_height,
-        columns=air.columns,
-        rows_read=air.rows_read,
-        constraints=air.constraints,
-        degree=air.degree,
-        chunks=air.chunks,
-        openings=air.openings,
-    )
+    tables = [
+        TableShape(
+            log_height=table.log_height,
+            columns=table.columns,
+            rows_read=table.rows_read,
+            constraints=table.constraints,
+            openings=len(table.reads) + (table.lookup_columns + 1 if table.interactions else 0),
+            terms=tuple(sorted(set(table.terms))),
+            boundaries=bool(table.boundary_names),
+            preprocessed=table.preprocessed,
+            interactions=table.interactions,
+            lookup_columns=table.lookup_columns,
+            lookup_degrees=tuple(sorted(set(table.lookup_degrees))),
+        )
+        for table in air.tables
+    ]
+    return Shape(tuple(tables), max((width for _, width in air.buses), default=0))
 
 
 @attrs.frozen(cache_hash=True, slots=True)

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from aprover.security.chooser import choose
 from aprover.security.costs import predicted_time, proof_size
-from aprover.security.shape import Parameters, Shape
+from aprover.security.shape import Layout, Parameters, Shape, TableShape, layout_of
 from aprover.security.soundness import SecurityReport, SecurityTerm, minimal_queries, security_report
 
 __all__ = [
+    "Layout",
     "Parameters",
     "SecurityReport",
     "SecurityTerm",
     "Shape",
+    "TableShape",
     "choose",
+    "layout_of",
     "minimal_queries",
     "predicted_time",
     "proof_size",

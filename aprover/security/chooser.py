@@ -10,7 +10,7 @@ from typing import Literal
 from aprover.errors import SecurityError
 from aprover.security.costs import committed_bytes, predicted_time, proof_size
 from aprover.security.shape import MAX_LOG_BLOWUP, MAX_LOG_DOMAIN, MAX_QUERIES, Parameters, Shape
-from aprover.security.soundness import HASH_BITS, Code, fewest_queries
+from aprover.security.soundness import HASH_BITS, minimal_queries
 
 MARGIN = 0.01
 """Bits added to what is wanted, so that an implementation that rounds otherwise still agrees."""
@@ -37,40 +37,40 @@ a few queries, doubles the prover's memory."""
 Cost = Callable[[Shape, Parameters], float]
 
 
-def _log_blowups(shape: Shape) -> range:
-    return range(1, min(MAX_LOG_BLOWUP, MAX_LOG_DOMAIN - shape.log_height) + 1)
+def _log_blowups(shape: Shape, zk: bool) -> range:
+    log_length = shape.layout(1 if zk else 0).log_length
+    return range(1, min(MAX_LOG_BLOWUP, MAX_LOG_DOMAIN - log_length) + 1)
 
 
-def _candidates(shape: Shape, bits: float, log_blowups: range, max_grinding: int) -> Iterator[Parameters]:
+def _candidates(shape: Shape, bits: float, max_grinding: int, zk: bool) -> Iterator[Parameters]:
     """All parameters that reach `bits`, without those that need as many queries and more grinding than others.
 
     The cap is always the root. A larger one costs bytes, since a multi-proof sends no upper node twice anyway, and
     saves the prover only the levels that are too small to fill eight lanes: 0.3 us a proof.
     """
-    for log_blowup in log_blowups:
+    for log_blowup in _log_blowups(shape, zk):
         # Independent coefficients cost more of the transcript and of the verifier: only where powers fall short.
         for independent in (False, True):
-            code = Code(shape, log_blowup, independent)
-            agreement = code.least_agreement(bits)
-            if agreement is not None:
-                fewest = MAX_QUERIES + 1
-                for grinding_bits in range(max_grinding + 1):
-                    queries = fewest_queries(agreement, code.indices, bits - grinding_bits)
-                    if queries is not None and queries < fewest:
-                        fewest = queries
-                        yield Parameters(log_blowup, queries, grinding_bits, 0, independent)
+            fewest = MAX_QUERIES + 1
+            for grinding_bits in range(max_grinding + 1):
+                queries = minimal_queries(shape, log_blowup, grinding_bits, independent, bits, zk)
+                if queries is not None and queries < fewest:
+                    fewest = queries
+                    yield Parameters(log_blowup, queries, grinding_bits, 0, independent, zk)
+            if fewest <= MAX_QUERIES:
                 break
 
 
-def _reachable(shape: Shape, max_grinding: int) -> float:
+def _reachable(shape: Shape, max_grinding: int, zk: bool) -> float:
     """The most bits that `choose` can promise for the shape, rounded down to a hundredth."""
-    best = 0.0
-    for log_blowup in _log_blowups(shape):
-        for independent in (False, True):
-            code = Code(shape, log_blowup, independent)
-            _, bits = code.best(min(MAX_QUERIES, code.indices), max_grinding)
-            best = max(best, bits)
-    return min(HASH_BITS, max(0.0, math.floor((best - MARGIN) * 100) / 100))
+    low, high = 0, round(100 * HASH_BITS)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if any(True for _ in _candidates(shape, middle / 100 + MARGIN, max_grinding, zk)):
+            low = middle
+        else:
+            high = middle - 1
+    return low / 100
 
 
 def _best(shape: Shape, found: list[Parameters], first: Cost, second: Cost) -> Parameters:
@@ -79,11 +79,13 @@ def _best(shape: Shape, found: list[Parameters], first: Cost, second: Cost) -> P
     return min((one for cost, one in costs if cost <= limit), key=lambda one: second(shape, one))
 
 
-def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "time") -> Parameters:
+def choose(
+    shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "time", zk: bool = False
+) -> Parameters:
     """Parameters with which proofs of this shape carry at least `bits` proven bits. Cached.
 
     With prefer="time" they minimise the predicted proving time, with prefer="size" the expected bytes of the proof,
-    and within 3% of that minimum the other one.
+    and within 3% of that minimum the other one. With `zk` they are those of a zero-knowledge proof.
 
     Raises:
         SecurityError: No parameters reach `bits`; `.reachable` says how many bits some do reach.
@@ -93,21 +95,20 @@ def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "t
         raise ValueError(f"prefer = {prefer!r}; allowed: 'time', 'size'")
     if math.isnan(bits):
         raise ValueError("bits is not a number")
-    return _choose(shape, bits, prefer)
+    return _choose(shape, bits, prefer, zk)
 
 
 @functools.lru_cache(maxsize=1024)
-def _choose(shape: Shape, bits: float, prefer: Literal["time", "size"]) -> Parameters:
-    log_blowups = _log_blowups(shape)
+def _choose(shape: Shape, bits: float, prefer: Literal["time", "size"], zk: bool) -> Parameters:
     max_grinding = 0 if prefer == "time" and shape.log_height <= SMALL_LOG_HEIGHT else MAX_GRINDING
     found: list[Parameters] = []
     if bits <= HASH_BITS:
-        found = list(_candidates(shape, bits + MARGIN, log_blowups, max_grinding))
+        found = list(_candidates(shape, bits + MARGIN, max_grinding, zk))
     if not found:
-        reachable = _reachable(shape, max_grinding)
+        reachable = _reachable(shape, max_grinding, zk)
         raise SecurityError(
             f"no parameters give {bits:g} proven bits for 2**{shape.log_height} rows, {shape.constraints} constraints "
-            f"of degree {shape.degree} and {shape.openings} openings; {reachable:.2f} bits are reachable",
+            f"and {shape.layout(1 if zk else 0).openings} openings; {reachable:.2f} bits are reachable",
             reachable=reachable,
         )
     if prefer == "time":

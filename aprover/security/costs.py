@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from aprover.security.shape import Parameters, Shape, check_fit, log_index_domain
+from aprover.security.shape import EXTENSION_DEGREE, PHASES, Layout, Parameters, Shape, layout_of
 from aprover.security.soundness import log2_falling
 
 # Nanoseconds on one core with AVX2 (2 GHz class). Only their proportions matter here.
@@ -23,10 +23,15 @@ BUTTERFLY = 0.35
 """One element in one level of an NTT."""
 INSTRUCTION = 0.3
 """One instruction of the constraints on one row."""
+FRACTION = 40.0
+"""One fraction of a lookup on one row: its fingerprint, its share of an inversion, and its place in a sum."""
 GATHER = 4.0
 """One value copied out of a column into a leaf that is opened."""
 DIGEST = 10.0
 """One digest found and copied into a multi-proof."""
+
+
+SALT_BYTES = 16
 
 
 @attrs.frozen
@@ -35,17 +40,21 @@ class Tree:
 
     log_leaves: int
     leaf_bytes: int
+    per_proof: bool = True
+    """False for preprocessed columns: they are committed once, and their cap is not part of the proof."""
 
 
-def trees(shape: Shape, log_blowup: int) -> Iterator[Tree]:
-    """The trees in the order of the proof: trace, quotient, committed FRI layers (section 6 and 7)."""
-    log_domain = shape.log_height + log_blowup
-    rows = 8 if shape.narrow else 1
-    log_leaves = log_index_domain(shape, log_blowup)
-    yield Tree(log_leaves, 4 * rows * shape.columns)
-    yield Tree(log_leaves, 4 * rows * 5 * shape.chunks)
-    for t in range(1 if shape.narrow else 0, shape.folds):
-        yield Tree(log_domain - 3 * (t + 1), 4 * 8 * 5)
+def trees(layout: Layout, log_blowup: int) -> Iterator[Tree]:
+    """The trees in the order of the proof: phase by phase, each level by level, and the committed FRI layers."""
+    for phase, name in enumerate(PHASES):
+        for t, level in enumerate(layout.levels):
+            log_rows = level.log_arity if layout.narrow and t == 0 else 0
+            salt = SALT_BYTES if layout.zk and name != "preprocessed" else 0
+            if level.columns[phase]:
+                log_leaves = level.log_length + log_blowup - log_rows
+                yield Tree(log_leaves, (4 * level.columns[phase] << log_rows) + salt, name != "preprocessed")
+    for level in layout.levels[1 if layout.narrow else 0 : -1]:
+        yield Tree(level.log_length + log_blowup - level.log_arity, 4 * EXTENSION_DEGREE << level.log_arity)
 
 
 # --- bytes --------------------------------------------------------------------------------------------------------
@@ -83,19 +92,24 @@ def proof_size(shape: Shape, parameters: Parameters) -> int:
     Raises:
         ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape.
     """
-    check_fit(shape, parameters)
-    log_indices = log_index_domain(shape, parameters.log_blowup)
-    size = 8.0 + 20 * shape.openings + 20 * shape.final_length + 8
-    for tree in trees(shape, parameters.log_blowup):
+    layout = layout_of(shape, parameters)
+    log_indices = layout.log_indices(parameters.log_blowup)
+    size = 8.0 + 20 * (layout.sums + layout.openings + layout.final_length) + 8
+    for tree in trees(layout, parameters.log_blowup):
         leaves, digests = expected_opening(tree, log_indices, parameters.queries, parameters.cap_log)
-        size += 32 * (1 << min(parameters.cap_log, tree.log_leaves)) + leaves * tree.leaf_bytes + 32 * digests
+        cap = 1 << min(parameters.cap_log, tree.log_leaves) if tree.per_proof else 0
+        size += 32 * cap + leaves * tree.leaf_bytes + 32 * digests
     return round(size)
 
 
 def committed_bytes(shape: Shape, parameters: Parameters) -> int:
-    """Bytes of the low-degree extensions of trace and quotient, which the prover's memory follows."""
-    columns = shape.columns + 5 * shape.chunks
-    return 4 * columns << (shape.log_height + parameters.log_blowup)
+    """Bytes of the low-degree extensions of all columns, which the prover's memory follows.
+
+    Raises:
+        ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape.
+    """
+    levels = layout_of(shape, parameters).levels
+    return sum(4 * sum(level.columns) << (level.log_length + parameters.log_blowup) for level in levels)
 
 
 # --- time ---------------------------------------------------------------------------------------------------------
@@ -113,8 +127,33 @@ def _tree_time(tree: Tree, cap_log: int) -> float:
     return time + sum(_hashing(1 << level) for level in range(min(cap_log, tree.log_leaves), tree.log_leaves))
 
 
-def _ntt(log_size: int, columns: int, cosets: int = 1) -> float:
-    return (1 << log_size) * columns * cosets * (log_size * BUTTERFLY + MULTIPLY)
+@attrs.frozen
+class Transforms:
+    """What passes through number-theoretic transforms."""
+
+    elements: float
+    """Of the base field, once for each transform."""
+    butterflies: float
+    """Elements times levels of the transform."""
+
+
+def transforms(shape: Shape, layout: Layout, log_blowup: int) -> Transforms:
+    """Those of one proof: columns to coefficients and to the cosets of the quotient, the quotient to its chunks, the
+    extensions of all of them, and the FRI layers."""
+    elements = butterflies = 0.0
+    for table, place in zip(shape.tables, layout.tables, strict=True):
+        once = table.columns + EXTENSION_DEGREE * table.lookup_columns
+        quotient = EXTENSION_DEGREE * place.chunks
+        passed = ((once + table.preprocessed) * place.chunks + once + quotient) << table.log_height
+        extended = (once + quotient) << (place.log_length + log_blowup)
+        elements += passed + extended
+        butterflies += passed * table.log_height + extended * place.log_length
+    mask = EXTENSION_DEGREE << (layout.log_length + log_blowup) if layout.zk else 0
+    folded = [(level.log_length, EXTENSION_DEGREE << (level.log_length + log_blowup)) for level in layout.levels[:-1]]
+    for log_length, count in [(layout.log_length, mask), *folded[1 if layout.narrow else 0 :]]:
+        elements += count
+        butterflies += count * log_length
+    return Transforms(elements, butterflies)
 
 
 def predicted_time(shape: Shape, parameters: Parameters) -> float:
@@ -123,26 +162,25 @@ def predicted_time(shape: Shape, parameters: Parameters) -> float:
     Raises:
         ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape.
     """
-    check_fit(shape, parameters)
-    log_k, log_blowup, k = shape.log_height, parameters.log_blowup, 1 << shape.log_height
-    quotient_columns = 5 * shape.chunks
-    # The same for all parameters. The instructions are not part of a shape; this is about what a program needs.
-    instructions = shape.openings + 2 * shape.constraints * shape.degree
-    time = _ntt(log_k, shape.columns, 1 + shape.chunks) + _ntt(log_k, quotient_columns)
-    time += k * shape.chunks * instructions * INSTRUCTION
-    time += 2 * 5 * k * shape.openings * MULTIPLY  # out-of-domain values, and their batching
-    # Low-degree extensions and trees.
-    time += _ntt(log_k, shape.columns + quotient_columns, 1 << log_blowup)
-    for t in range(1 if shape.narrow else 0, shape.folds):
-        time += _ntt(log_k - 3 * t, 5, 1 << log_blowup)
-    absorbed = 20 * (shape.openings + shape.final_length)
-    for tree in trees(shape, log_blowup):
-        time += _tree_time(tree, parameters.cap_log)
+    layout, log_blowup = layout_of(shape, parameters), parameters.log_blowup
+    moved = transforms(shape, layout, log_blowup)
+    time = moved.butterflies * BUTTERFLY + moved.elements * MULTIPLY
+    for table, place in zip(shape.tables, layout.tables, strict=True):
+        # The instructions are not part of a shape; this is about what a program needs.
+        degree = max([1, *(degree for degree, _ in table.terms), *table.lookup_degrees])
+        instructions = table.openings + place.chunks + 2 * table.constraints * degree
+        time += table.height * place.chunks * instructions * INSTRUCTION
+        time += table.height * table.interactions * (1 + place.chunks) * FRACTION
+        # out-of-domain values, and their batching
+        time += 2 * EXTENSION_DEGREE * place.length * (table.openings + place.chunks) * MULTIPLY
+    absorbed = 20 * (layout.sums + layout.openings + layout.final_length)
+    for tree in trees(layout, log_blowup):
+        time += _tree_time(tree, parameters.cap_log) if tree.per_proof else 0.0
         time += parameters.queries * (tree.leaf_bytes / 4 * GATHER + tree.log_leaves * DIGEST)
         absorbed += 32 << min(parameters.cap_log, tree.log_leaves)
     # Transcript: what is absorbed, what is drawn, and about one compression more for each challenge.
-    drawn = 4 * parameters.queries + (20 * shape.openings if parameters.independent else 20)
-    time += ((absorbed + drawn) / 64 + 6 + shape.folds) * COMPRESSION_ALONE
+    drawn = 4 * parameters.queries + (20 * layout.batched if parameters.independent else 20)
+    time += ((absorbed + drawn) / 64 + 6 + layout.folds) * COMPRESSION_ALONE
     if parameters.grinding_bits:
         time += (1 << parameters.grinding_bits) * COMPRESSION_LANES
     return time

@@ -10,13 +10,14 @@ still reach them.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import attrs
 
-from aprover.security.shape import MAX_QUERIES, Parameters, Shape, check_fit, log_index_domain
+from aprover.security.shape import MAX_QUERIES, Layout, Parameters, Shape, layout_of, misfit
 
 HASH_BITS = 128.0
 """Collision resistance of a 256-bit hash; no report says more."""
@@ -33,7 +34,7 @@ class SecurityTerm:
     """One round of the proof: minus log2 of the chance that a false statement survives it."""
 
     name: str
-    """`constraints`, `out-of-domain`, `batching`, `fold 0` and so on, `queries`, or `hash`."""
+    """`lookups`, `constraints`, `out-of-domain`, `batching`, `fold 0` and so on, `queries`, or `hash`."""
     bits: float
     """Infinite for queries that cannot all miss."""
 
@@ -55,15 +56,19 @@ class SecurityReport:
 
 @attrs.frozen
 class Code:
-    """The Reed-Solomon code of a shape at a blowup, with the errors of section 10 for any proximity parameter."""
+    """The Reed-Solomon codes of a shape laid out at a blowup, with the errors of section 10 for any proximity parameter.
+
+    The levels' codes have one rate.
+    """
 
     shape: Shape
+    layout: Layout
     log_blowup: int
     independent: bool
 
     @property
     def indices(self) -> int:
-        return 1 << log_index_domain(self.shape, self.log_blowup)
+        return 1 << self.layout.log_indices(self.log_blowup)
 
     # Everywhere `m` names the regime: the multiplicity of the Johnson regime, or None for unique decoding.
 
@@ -73,40 +78,52 @@ class Code:
         In integers: a float would sometimes be one off.
         """
         if m is None:
-            n = 1 << (self.shape.log_height + self.log_blowup)
-            return self.indices * (n + (1 << self.shape.log_height) + self.shape.rows_read) // (2 * n)
+            more, length = self.layout.slack.numerator, self.layout.slack.denominator
+            return self.indices * ((length << self.log_blowup) + length + more) // (2 * length << self.log_blowup)
         # floor(sqrt(x)) = isqrt(floor(x)), with x = (M * (1 + 1/(2m)))^2 / B
         return math.isqrt((self.indices * (2 * m + 1)) ** 2 // ((4 * m * m) << self.log_blowup))
 
     def largest_multiplicity(self) -> int:
-        """The largest m with 1 + 1/(2m) >= sqrt((k + o) / k), at most 1000; below 3 if there is none."""
-        k, o = 1 << self.shape.log_height, self.shape.rows_read
-        return _last(MIN_MULTIPLICITY, MAX_MULTIPLICITY, lambda m: (2 * m + 1) ** 2 * k >= 4 * m * m * (k + o))
+        """The largest m with 1 + 1/(2m) >= sqrt(rho), at most 1000; below 3 if there is none."""
+        more, length = self.layout.slack.numerator, self.layout.slack.denominator
+        return _last(
+            MIN_MULTIPLICITY, MAX_MULTIPLICITY, lambda m: (2 * m + 1) ** 2 * length >= 4 * m * m * (length + more)
+        )
 
-    def _log2_lines(self, m: int | None) -> Callable[[int], float]:
-        """log2 of the line error times |F|, as a function of log2 of the domain's size."""
+    def _lines(self, m: int | None) -> Callable[[int], float]:
+        """The line error times |F|, as a function of log2 of the domain's size."""
         if m is None:
-            k, o = 1 << self.shape.log_height, self.shape.rows_read
-            theta = (1 - (k + o) / (k << self.log_blowup)) / 2
-            return lambda log_n: math.log2(theta * (1 << log_n) + 1)
+            theta = (1 - (1 + float(self.layout.slack)) / (1 << self.log_blowup)) / 2
+            return lambda log_n: theta * (1 << log_n) + 1
         t, root = m + 0.5, 2 ** (-self.log_blowup / 2)
         theta = 1 - root * (1 + 1 / (2 * m))
         slope = (2 * t**5 + 3 * t * theta * root * root) / (3 * root**3)
-        return lambda log_n: math.log2(slope * (1 << log_n) + t / root)
+        return lambda log_n: slope * (1 << log_n) + t / root
 
     def terms(self, m: int | None) -> Iterator[tuple[str, float]]:
         """Names and bits of all rounds but the queries."""
-        shape = self.shape
-        k, o, log_n = 1 << shape.log_height, shape.rows_read, shape.log_height + self.log_blowup
+        shape, levels = self.shape, self.layout.levels
+        lines = self._lines(m)
+        errors = [lines(level.log_length + self.log_blowup) for level in levels]
         log_list = 0.0 if m is None else math.log2(m + 0.5) + self.log_blowup / 2
-        log_line = self._log2_lines(m)
+        if shape.lookups:
+            yield "lookups", LOG2_FIELD - log_list - math.log2((shape.bus_width + 1) * shape.lookups)
         yield "constraints", LOG2_FIELD - log_list - math.log2(shape.constraints)
-        # |F| - k - n is |F| to within 2^-126 of itself
-        yield "out-of-domain", LOG2_FIELD - log_list - math.log2(shape.degree * (k + o - 1) + k - 1)
-        coefficients = 1 if self.independent else shape.openings - 1
-        yield "batching", LOG2_FIELD - log_line(log_n) - math.log2(coefficients)
-        for t in range(shape.folds):
-            yield f"fold {t}", LOG2_FIELD - log_line(log_n - 3 * (t + 1)) - math.log2(7)
+        # |F| - p is |F| to within 2^-123 of itself
+        yield "out-of-domain", LOG2_FIELD - log_list - math.log2(self._identity_degree())
+        batched = sum(error for error, level in zip(errors, levels, strict=True) if level.tables)
+        yield "batching", LOG2_FIELD - math.log2(batched * (1 if self.independent else self.layout.batched - 1))
+        for t, (level, below) in enumerate(itertools.pairwise(levels)):
+            powers = (1 << level.log_arity) - (0 if below.tables else 1)
+            yield f"fold {t}", LOG2_FIELD - math.log2(powers * errors[t + 1])
+
+    def _identity_degree(self) -> int:
+        """In how many points the quotient identities of all tables may hold though one of them is false."""
+        total = 0
+        for table, place in zip(self.shape.tables, self.layout.tables, strict=True):
+            column_degree = place.length + table.rows_read - 1
+            total += table.numerator_degree(column_degree) + column_degree
+        return total
 
     def committed_bits(self, m: int | None) -> float:
         """The least of all rounds but the queries. Falls with m."""
@@ -181,7 +198,7 @@ def security_report(shape: Shape, parameters: Parameters) -> SecurityReport:
     """The proven bits of a proof of this shape with these parameters (docs/protocol.md, section 10). Cached.
 
     Raises:
-        ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape (section 5).
+        ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape (sections 5 and 6).
     """
     return cached_report(shape, parameters)
 
@@ -189,8 +206,7 @@ def security_report(shape: Shape, parameters: Parameters) -> SecurityReport:
 @functools.lru_cache(maxsize=1024)
 def cached_report(shape: Shape, parameters: Parameters) -> SecurityReport:
     """`security_report`, apart from it because the cache's wrapper hides the types of the arguments."""
-    check_fit(shape, parameters)
-    code = Code(shape, parameters.log_blowup, parameters.independent)
+    code = Code(shape, layout_of(shape, parameters), parameters.log_blowup, parameters.independent)
     m, _ = code.best(parameters.queries, parameters.grinding_bits)
     terms = (
         *(SecurityTerm(name, bits) for name, bits in code.terms(m)),
@@ -215,8 +231,32 @@ def fewest_queries(agreement: int, indices: int, bits: float) -> int | None:
     return found if found <= most else None
 
 
-def minimal_queries(shape: Shape, log_blowup: int, grinding_bits: int, independent: bool, bits: float) -> int | None:
-    """The fewest queries with which every round but the hash reaches `bits`; None if no number of them does."""
-    code = Code(shape, log_blowup, independent)
-    agreement = code.least_agreement(bits)
-    return None if agreement is None else fewest_queries(agreement, code.indices, bits - grinding_bits)
+def minimal_queries(
+    shape: Shape, log_blowup: int, grinding_bits: int, independent: bool, bits: float, zk: bool = False
+) -> int | None:
+    """The fewest queries with which every round but the hash reaches `bits`; None if no number of them does.
+
+    In a zero-knowledge proof more queries need more masks, and these may need longer codes; there it is the first
+    number found that suffices with the masks that it needs.
+    """
+    queries = 1
+    while True:
+        agreement, indices = _least_agreement(shape, queries if zk else 0, log_blowup, independent, bits)
+        if agreement is None:
+            return None
+        fewest = fewest_queries(agreement, indices, bits - grinding_bits)
+        if fewest is None or not zk or fewest <= queries:
+            return fewest
+        queries = fewest
+
+
+@functools.lru_cache(maxsize=1024)
+def _least_agreement(
+    shape: Shape, masked_queries: int, log_blowup: int, independent: bool, bits: float
+) -> tuple[int | None, int]:
+    """`Code.least_agreement`, None also where the layout does not fit, and the number of indices."""
+    layout = shape.layout(masked_queries)
+    if misfit(layout, log_blowup, max(1, masked_queries)) is not None:
+        return None, 0
+    code = Code(shape, layout, log_blowup, independent)
+    return code.least_agreement(bits), code.indices
