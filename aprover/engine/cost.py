@@ -23,8 +23,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ..security import Parameters, Shape
-from ..security.costs import trees
+from ..security import Parameters, Shape, layout_of
+from ..security.costs import committed_bytes, transforms, trees
 
 __all__ = ["FEATURES", "PRIOR_WEIGHTS", "CostModel", "Scaling", "Work", "commitment_work", "work_of"]
 
@@ -55,6 +55,9 @@ CACHED_BYTES = 2**20
 """Low-degree extensions beyond this no longer stay in a core's own cache."""
 PRIOR_TRACE_SECONDS = 2e-6
 """One row of a trace() in Python that was never seen: a handful of bytecodes."""
+
+INSTRUCTIONS_PER_FRACTION = 125
+"""What one fraction of a lookup costs on one row, counted in instructions of the bytecode."""
 
 LONGEST_STEP = 0.7
 """The largest error, in the logarithm, that one observation is believed to show: a factor of two."""
@@ -99,50 +102,51 @@ class Work:
 
 
 @functools.lru_cache(maxsize=4096)
-def work_of(shape: Shape, parameters: Parameters, *, instructions: int, trace: str | None = None) -> Work:
+def work_of(
+    shape: Shape, parameters: Parameters, *, instructions: tuple[int, ...], trace: str | None = None
+) -> Work:
     """The features of a STARK proof (docs/protocol.md, section 7), counted as the prover does it.
 
     Args:
-        instructions: Of the constraints' bytecode, `CompiledAir.cost`.
+        instructions: Of the constraints' bytecode, for each table: `CompiledTable.cost`.
         trace: The program's id if its trace() is Python, None if the trace is made in C.
 
     Raises:
         ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape.
     """
-    log_k, blowup, k = shape.log_height, 1 << parameters.log_blowup, 1 << shape.log_height
-    quotient = 5 * shape.chunks
-    # What passes through transforms: the trace to coefficients and to the chunks' cosets, the quotient, the extensions.
-    elements = k * (shape.columns * (1 + shape.chunks) + quotient + (shape.columns + quotient) * blowup)
-    butterflies = float(elements * log_k)
-    for t in range(1 if shape.narrow else 0, shape.folds):
-        folded = (5 * k * blowup) >> (3 * t)
-        elements += folded
-        butterflies += folded * max(log_k - 3 * t, 0)
-    lanes, gathers, absorbed = 0.0, 0.0, 20.0 * (shape.openings + shape.final_length)
-    for tree in trees(shape, parameters.log_blowup):
-        blocks = -(-tree.leaf_bytes // 64) + -(-tree.leaf_bytes // 1024) - 1
-        lanes += blocks * max(8, 1 << tree.log_leaves)
+    layout = layout_of(shape, parameters)
+    cells = constrained = opened = 0
+    for table, place, count in zip(shape.tables, layout.tables, instructions, strict=True):
+        cells += table.height * table.columns
+        fractions = INSTRUCTIONS_PER_FRACTION * table.interactions
+        constrained += table.height * (place.chunks * (count + fractions) + fractions)
+        opened += 10 * place.length * (table.openings + place.chunks)
+    moved = transforms(shape, layout, parameters.log_blowup)
+    lanes, gathers, absorbed = 0.0, 0.0, 20.0 * (layout.sums + layout.openings + layout.final_length)
+    for tree in trees(layout, parameters.log_blowup):
         cap = min(parameters.cap_log, tree.log_leaves)
-        lanes += sum(max(8, 1 << level) for level in range(cap, tree.log_leaves))
+        if tree.per_proof:
+            blocks = -(-tree.leaf_bytes // 64) + -(-tree.leaf_bytes // 1024) - 1
+            lanes += blocks * max(8, 1 << tree.log_leaves)
+            lanes += sum(max(8, 1 << level) for level in range(cap, tree.log_leaves))
         gathers += parameters.queries * (tree.leaf_bytes / 4 + 2 * (tree.log_leaves - cap))
         absorbed += 32 << cap
-    drawn = 4 * parameters.queries + 20 * (shape.openings if parameters.independent else 1)
-    extension = 4 * (shape.columns + quotient) * k * blowup
+    drawn = 4 * parameters.queries + 20 * (layout.batched if parameters.independent else 1)
     features = (
         1.0,
-        float(k * shape.columns),
-        butterflies,
-        float(elements),
-        float(k * shape.chunks * instructions),
-        float(instructions),
-        float(10 * k * shape.openings),
+        float(cells),
+        moved.butterflies,
+        moved.elements,
+        float(constrained),
+        float(sum(instructions)),
+        float(opened),
         lanes,
-        (absorbed + drawn) / 64 + 6 + shape.folds,
+        (absorbed + drawn) / 64 + 6 + layout.folds,
         gathers,
         float(1 << parameters.grinding_bits) if parameters.grinding_bits else 0.0,
-        float(max(0, extension - CACHED_BYTES)),
+        float(max(0, committed_bytes(shape, parameters) - CACHED_BYTES)),
     )
-    return Work(features, k, trace, True, True)
+    return Work(features, 1 << shape.log_height, trace, True, True)
 
 
 def commitment_work(rows: int, columns: int, *, trace: str) -> Work:

@@ -99,7 +99,8 @@ def _size_of(items: tuple[object, ...]) -> int:
 @functools.lru_cache(maxsize=4096)
 def _stark_work(air: CompiledAir, security: int, prefer: Prefer, trace: str | None) -> Work:
     shape = shape_of(air)
-    return work_of(shape, stark_parameters(air, security, prefer), instructions=air.cost, trace=trace)
+    instructions = tuple(table.cost for table in air.tables)
+    return work_of(shape, stark_parameters(air, security, prefer), instructions=instructions, trace=trace)
 
 
 class Request:
