@@ -30,7 +30,7 @@ class Transcript:
     """Section 3, with the whole buffer in memory."""
 
     def __init__(self) -> None:
-        self.state = b"aprover v1 transcript".ljust(32, b"\0")
+        self.state = b"aprover v2 transcript".ljust(32, b"\0")
         self.buffer = b""
 
     def absorb(self, tag: int, data: bytes) -> None:
@@ -80,7 +80,7 @@ def blake3_header() -> str:
 
 def transcript_header() -> str:
     t = Transcript()
-    t.absorb(1, b"aprover stark v1")
+    t.absorb(1, b"aprover stark v2")
     t.absorb(6, pattern(5000))
     first = t.elements(1)
     many = t.elements(300)

@@ -30,7 +30,7 @@ static void test_vectors(void) {
     uint32_t indices[256];
     const uint8_t nonce[8] = {0x15, 0xcd, 0x5b, 0x07};
     apr_transcript_init(&t);
-    apr_transcript_absorb(&t, APR_TAG_PROTOCOL, "aprover stark v1", 16);
+    apr_transcript_absorb(&t, APR_TAG_PROTOCOL, "aprover stark v2", 16);
     apr_transcript_absorb(&t, APR_TAG_STATEMENT, pattern, 5000);
     check_elements(&t, vector_first, sizeof vector_first / 20);
     check_elements(&t, vector_many, sizeof vector_many / 20);
