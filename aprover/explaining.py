@@ -12,7 +12,7 @@ from .air.explain import explain as explain_air
 from .errors import ProgramError
 from .proof import HEADER_BYTES, shape_of
 from .prover import memory
-from .security import Parameters, SecurityReport, choose, proof_size, security_report
+from .security import Parameters, SecurityReport, Shape, choose, proof_size, security_report
 
 __all__ = ["ProofExplanation", "explain"]
 
@@ -22,6 +22,7 @@ class ProofExplanation:
     """An `Explanation` of the constraints, and how they would be proved."""
 
     air: Explanation
+    shape: Shape = attrs.field(repr=False)
     parameters: Parameters
     security: SecurityReport
     proof_bytes: int
@@ -31,6 +32,8 @@ class ProofExplanation:
 
     def __str__(self) -> str:
         chosen = self.parameters
+        layout = self.shape.layout(chosen.queries if chosen.zk else 0)
+        chunks = ", ".join([str(table.chunks) for table in layout.tables])
         return "\n".join(
             [
                 str(self.air),
@@ -38,6 +41,10 @@ class ProofExplanation:
                 (
                     f"  {self.security.proven_bits:.1f} proven bits ({self.security.regime}): blowup"
                     f" {1 << chosen.log_blowup}, {chosen.queries} queries, {chosen.grinding_bits} bits of grinding"
+                ),
+                (
+                    f"  {'narrow' if layout.narrow else 'wide'} layout, {layout.openings} openings, chunks of the"
+                    f" quotient: {chunks}"
                 ),
                 f"  about {self.proof_bytes} bytes, made in {_size(self.memory)}",
             ]
@@ -72,6 +79,7 @@ def explain(program: Program, *, security: int = 100, prefer: Literal["time", "s
     parameters = choose(shape, security, prefer)
     return ProofExplanation(
         air=explanation,
+        shape=shape,
         parameters=parameters,
         security=security_report(shape, parameters),
         proof_bytes=HEADER_BYTES + proof_size(shape, parameters),

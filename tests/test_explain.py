@@ -13,27 +13,28 @@ from aprover.air.explain import explain as explain_air
 from aprover.errors import ProgramError
 from aprover.explaining import explain
 from aprover.programs import Fibonacci, Poseidon2Chain, RangeProof
+from aprover.proof import shape_of
 
 from .programs_for_tests import SAMPLES, SEED, DegreeEight, Poseidon2Rounds, Tribonacci, Window
 
 PAGE = """\
 fibonacci(n=100)
-  trace         100 rows, padded to 128; 2 columns
-  layout        narrow, 256 cells
   public        2 values from inputs, 1 from outputs
+  encoded       156 bytes
+table 'main':
+  rows          100, padded to 128
+  columns       2 columns; 256 cells
   constraints   2: 2 of degree 1
   boundaries    3
   periodic      0 columns, lengths: none
-  quotient      1 chunk for degree 1
-  openings      5, up to 1 row below
+  degree        1
   cost          5 instructions a row, 1 register
-  encoded       132 bytes
-columns:
-  x, read 1 below, fixed in 1 row
-  y, read 1 below, fixed in 2 rows
-constraints:
-  shift: x.next == y  (degree 1)
-  sum: y.next == x + y  (degree 1)"""
+  columns:
+    x, read 1 below, fixed in 1 row
+    y, read 1 below, fixed in 2 rows
+  constraints:
+    shift: x.next == y  (degree 1)
+    sum: y.next == x + y  (degree 1)"""
 
 
 class TestConstraints:
@@ -43,35 +44,33 @@ class TestConstraints:
 
     @pytest.mark.parametrize("program", SAMPLES, ids=repr)
     def test_agrees_with_what_is_proved(self, program: Program) -> None:
-        """With the shape that the C core derives from the encoded constraints by itself."""
-        explanation, shape = explain_air(program), prover.shape_in_c(program.compiled())
-        assert explanation.height == 1 << shape["log_height"]
-        assert len(explanation.columns) == shape["columns"]
-        assert explanation.degree == shape["degree"]
-        assert explanation.chunks == shape["chunks"]
-        assert explanation.openings == shape["reads"] + shape["chunks"]
-        assert explanation.rows_read == shape["rows_read"]
-        assert (explanation.layout == "narrow") == bool(shape["narrow"])
-        fixed = sum(part.boundaries > 0 for part in explanation.columns)
-        assert len(explanation.constraints) + fixed == shape["constraints"]
+        """With the shape on which security and size are computed."""
+        explanation, (shape,) = explain_air(program), shape_of(program.compiled()).tables
+        (table,) = explanation.tables
+        assert (table.height, len(table.columns)) == (shape.height, shape.columns)
+        assert table.degree == max([1, *[degree for degree, _ in shape.terms]])
+        assert table.rows_read == shape.rows_read
+        assert sum(len(part.offsets) for part in table.columns) == shape.openings
+        fixed = sum(part.boundaries > 0 for part in table.columns)
+        assert len(table.constraints) + fixed == shape.constraints
 
     def test_constraints(self) -> None:
         """Names, degrees, how far down they read, and their text."""
-        parts = explain_air(Window(8)).constraints
+        parts = explain_air(Window(8)).tables[0].constraints
         assert [(part.name, part.degree, part.reach) for part in parts] == [("x", 2, 3), ("y", 2, 1)]
         assert parts[0].text == "x.at(3) == x + x.next * y.at(2)"
-        (part,) = explain_air(DegreeEight()).constraints
+        (part,) = explain_air(DegreeEight()).tables[0].constraints
         assert (part.degree, part.reach) == (8, 8)
 
     def test_columns(self) -> None:
         """Where constraints read them, and how many cells are fixed."""
-        x, y = explain_air(Window(8)).columns
+        x, y = explain_air(Window(8)).tables[0].columns
         assert (x.name, x.boundaries, x.offsets) == ("x", 4, (0, 1, 3))
         assert (y.name, y.boundaries, y.offsets) == ("y", 2, (0, 1, 2))
 
     def test_periodic_columns(self) -> None:
         """Their lengths."""
-        assert explain_air(Poseidon2Rounds(SEED)).periodic == (32,) * 20
+        assert explain_air(Poseidon2Rounds(SEED)).tables[0].periodic == (32,) * 20
         assert "20 columns, lengths: 32" in str(explain_air(Poseidon2Rounds(SEED)))
 
     def test_a_page_stays_short(self) -> None:
@@ -91,7 +90,7 @@ class TestConstraints:
     def test_is_frozen(self) -> None:
         """It is a value."""
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            explain_air(Fibonacci(9)).rows = 3  # type: ignore[misc]
+            explain_air(Fibonacci(9)).tables[0].rows = 3  # type: ignore[misc]
 
 
 class TestProofs:
@@ -121,7 +120,7 @@ class TestProofs:
             def public_outputs(self) -> tuple[int, ...]:
                 raise AssertionError
 
-        assert explain(Slow(2**21)).air.height == 2**21
+        assert explain(Slow(2**21)).air.tables[0].height == 2**21
 
     @pytest.mark.parametrize("security", [0, 129, True, 100.0, None])
     def test_wrong_security(self, security: Any) -> None:

@@ -134,7 +134,7 @@ class Bus:
         if name is None:
             before = sum(item.bus is self and item.sign == sign for item in table.interactions)
             name = f"{verb} {self.name}" + (f" {before + 1}" if before else "")
-        count = table.automatic([f"count of {name}"])[0] if verb == "provide" else None
+        count = table.automatic([f"{name} count".replace(" ", "_")])[0] if verb == "provide" else None
         multiplicity = selector if count is None else selector * count
         table.interact(
             Interaction(name, self, sign, multiplicity, tuple([table.coerce(v) for v in given]), count, selector)

@@ -50,9 +50,9 @@ def realise(checks: Sequence[RangeCheck], range_table: Callable[[int], FixedTabl
 def _realise(check: RangeCheck, width: int, range_table: Callable[[int], FixedTable]) -> Limbs:
     table, expr, bits = check.table, check.expr, check.bits
     if width == 1 and not (bits == 1 and _direct(check)):
-        digits = table.automatic([f"{check.name}: bit {i}" for i in range(bits)])
+        digits = table.automatic([f"{_label(check)}.bit[{i}]" for i in range(bits)])
         for digit in digits:
-            table.assert_boolean(digit)
+            table.assert_boolean(digit, name=f"{check.name}: {digit} is boolean")
         table.assert_equal(expr, _sum(digits, 1), name=f"{check.name}: sum of bits")
         return Limbs(check, tuple(digits), 1)
     if bits == 1 and _direct(check):
@@ -63,7 +63,7 @@ def _realise(check: RangeCheck, width: int, range_table: Callable[[int], FixedTa
     limbs: list[Expr] = [expr]
     columns: list[Column] = []
     if count > 1 or not _direct(check):
-        columns = table.automatic([f"{check.name}: limb {i}" for i in range(count)])
+        columns = table.automatic([f"{_label(check)}.limb[{i}]" for i in range(count)])
         table.assert_equal(expr, _sum(columns, width), name=f"{check.name}: sum of limbs")
         limbs = list(columns)
     for i, limb in enumerate(limbs):
@@ -73,6 +73,11 @@ def _realise(check: RangeCheck, width: int, range_table: Callable[[int], FixedTa
         # A limb x below 2^width has `rest` bits if 2^(width - rest) x is below 2^width too: that product does not wrap.
         _look_up(table, limbs[-1] * (1 << width - rest), ranges, f"{check.name}: upper limb")
     return Limbs(check, tuple(columns), width)
+
+
+def _label(check: RangeCheck) -> str:
+    """For the names of columns, which stand in expressions."""
+    return check.name.replace(" ", "_")
 
 
 def _look_up(table: TableBuilder, value: Expr, ranges: FixedTable, name: str) -> None:

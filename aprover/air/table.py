@@ -30,6 +30,11 @@ class Assertion(NamedTuple):
     difference: Expr
     """``when * (left - right)``"""
 
+    def text(self) -> str:
+        """As one would write it."""
+        when = "" if self.when.kind == CONSTANT else f" when {self.when}"
+        return f"{self.left} == {self.right}{when}"
+
 
 class Boundary(NamedTuple):
     name: str
