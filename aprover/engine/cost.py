@@ -102,9 +102,7 @@ class Work:
 
 
 @functools.lru_cache(maxsize=4096)
-def work_of(
-    shape: Shape, parameters: Parameters, *, instructions: tuple[int, ...], trace: str | None = None
-) -> Work:
+def work_of(shape: Shape, parameters: Parameters, *, instructions: tuple[int, ...], trace: str | None = None) -> Work:
     """The features of a STARK proof (docs/protocol.md, section 7), counted as the prover does it.
 
     Args:

@@ -14,7 +14,7 @@ from ..air import Program, program_from_statement
 from ..errors import ProgramError, ProofFormatError, SecurityError, VerificationCode, VerificationError, rejection
 from ..statement import MAX_STATEMENT_BYTES, Statement
 from .air import decode
-from .proof import ReferenceParameters
+from .layout import ReferenceParameters
 from .reader import Rejected
 from .security import proven_bits
 from .verifier import verify_stark

@@ -115,7 +115,7 @@ def named_key(name: str) -> bytes:
     return name.encode("ascii").ljust(32, b"\0")
 
 
-K_LEAF = named_key("aprover v1 merkle leaf")
-K_NODE = named_key("aprover v1 merkle node")
-K_AIR = named_key("aprover v1 air")
-K_TRANSCRIPT = named_key("aprover v1 transcript")
+K_LEAF = named_key("aprover v2 merkle leaf")
+K_NODE = named_key("aprover v2 merkle node")
+K_AIR = named_key("aprover v2 air")
+K_TRANSCRIPT = named_key("aprover v2 transcript")

@@ -1,57 +1,63 @@
-"""Section 6: domains and octets; section 9: the fold of an octet."""
+"""Section 6: levels, their domains, and fold cosets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .field import GENERATOR, P, w
 
-ARITY = 8
-MAX_FINAL_COEFFICIENTS = 64
+MAX_LOG_ARITY = 3
+MAX_LOG_FINAL = 6
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The domain of a FRI layer; layer 0 is the LDE domain. `log_k` is the log of the trace's height."""
+    """The domain of a level. `level_0` is the log of k_0, `log_k` that of k_t, `log_arity` is a_t, 0 on the last."""
 
+    level_0: int
     log_k: int
+    log_arity: int
     log_blowup: int
-    layer: int = 0
 
     @property
-    def log_k_t(self) -> int:
-        return self.log_k - 3 * self.layer
+    def log_n(self) -> int:
+        return self.log_k + self.log_blowup
 
     @property
-    def log_n_t(self) -> int:
-        return self.log_k_t + self.log_blowup
+    def arity(self) -> int:
+        """N"""
+        return 1 << self.log_arity
 
     @property
-    def log_octets(self) -> int:
-        return self.log_n_t - 3
+    def log_cosets(self) -> int:
+        return self.log_n - self.log_arity
 
     def point(self, position: int) -> int:
-        """The point of `position = j*k_t + i`: shift * w(log n_t)^j * w(log k_t)^i with the shift g^(8^t)."""
-        j, i = divmod(position, 2**self.log_k_t)
-        shift = pow(GENERATOR, ARITY**self.layer, P)
-        return shift * pow(w(self.log_n_t), j, P) * pow(w(self.log_k_t), i, P) % P
+        """The point of `position = j*k_t + i`: shift * w(log n_t)^j * w(l_t)^i with the shift g^(2^(l_0 - l_t))."""
+        j, i = divmod(position, 2**self.log_k)
+        shift = pow(GENERATOR, 2 ** (self.level_0 - self.log_k), P)
+        return shift * pow(w(self.log_n), j, P) * pow(w(self.log_k), i, P) % P
 
-    def octet_positions(self, octet: int) -> list[int]:
-        """The eight positions j*k_t + i' + m*(k_t/8) of octet j*(k_t/8) + i', m = 0..7."""
-        eighth = (1 << self.log_k_t) // ARITY
-        j, i = divmod(octet, eighth)
-        return [j * 2**self.log_k_t + i + m * eighth for m in range(ARITY)]
+    def coset_positions(self, coset: int) -> list[int]:
+        """The positions j*k_t + i' + m*(k_t/N) of fold coset j*(k_t/N) + i', m = 0..N-1."""
+        part = (1 << self.log_k) // self.arity
+        j, i = divmod(coset, part)
+        return [j * 2**self.log_k + i + m * part for m in range(self.arity)]
 
-    def octet_of(self, position: int) -> tuple[int, int]:
-        """The octet that contains `position`, and which of its members m that is."""
-        eighth = (1 << self.log_k_t) // ARITY
-        j, i = divmod(position, 2**self.log_k_t)
-        return j * eighth + i % eighth, i // eighth
+    def coset_of(self, position: int) -> tuple[int, int]:
+        """The fold coset that contains `position`, and which of its members m that is."""
+        part = (1 << self.log_k) // self.arity
+        j, i = divmod(position, 2**self.log_k)
+        return j * part + i % part, i // part
 
 
-def folds(log_k: int) -> int:
-    """Section 7, step 6: the number of folds; at least one, then until k_t <= 64."""
-    t = 1
-    while 2**log_k // ARITY**t > MAX_FINAL_COEFFICIENTS:
-        t += 1
-    return t
+def level_logs(log_kappas: Sequence[int]) -> list[int]:
+    """l_0, l_1, .. for tables with these log kappa."""
+    levels = [max(log_kappas)]
+    while len(levels) == 1 or levels[-1] > MAX_LOG_FINAL:
+        current = levels[-1]
+        next_table = max([one for one in log_kappas if MAX_LOG_FINAL < one < current], default=0)
+        arity = min(MAX_LOG_ARITY, current - next_table) if next_table else MAX_LOG_ARITY
+        levels.append(current - arity)
+    return levels

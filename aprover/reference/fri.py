@@ -1,98 +1,126 @@
-"""The DEEP polynomial (section 7, step 5) and the checks of FRI (section 9, steps 9 to 11)."""
+"""The DEEP polynomials (section 7, step 6) and the checks of FRI (section 9, steps 12 to 14)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from .air import Air
-from .domains import ARITY, Domain
-from .field import DEGREE, ZERO, F, P, elements, horner, inverse, w
-from .proof import Opening, Shape
+from .field import ZERO, F, P, horner, inverse, w
+from .layout import Layout, Phase, Place
+from .proof import Opening, Openings, lookup_and_chunk_elements
 from .reader import require
 
 
-class Deep:
-    """D_0, the sum of lambda_i * (f_i(x) - y_i) / (x - z_i), term by term of equal z_i."""
+class _TableDeep:
+    """One table's part of G_t: the sum of lambda_i * (f_i(x) - y_i) / (x - z_i), term by term of equal z_i."""
 
-    def __init__(self, air: Air, openings: Sequence[F], z: F, lambdas: Sequence[F]) -> None:
-        self.air = air
-        self.trace_lambdas, self.chunk_lambdas = lambdas[: len(air.reads)], lambdas[len(air.reads) :]
-        offsets = [offset for _, offset in air.reads] + [0] * air.chunks
-        root = w(air.header.log_height)
-        self.z = {offset: z.scale(pow(root, offset, P)) for offset in offsets}
-        self.claimed = dict.fromkeys(offsets, ZERO)  # the sums of lambda_i * y_i
-        for offset, coefficient, y in zip(offsets, lambdas, openings, strict=True):
+    def __init__(self, place: Place, openings: Sequence[F], lambdas: Sequence[F], z: F) -> None:
+        self.place, self.table, self.lambdas = place, place.table, lambdas
+        header = self.table.header
+        lookups = self.table.lookup_columns
+        self.offsets = [offset for _, offset in self.table.reads]
+        if self.table.interactions:
+            self.offsets += [0] * lookups + [1]
+        self.offsets += [0] * place.chunks
+        root = w(header.log_height)
+        self.z = {offset: z.scale(pow(root, offset, P)) for offset in set(self.offsets)}
+        self.claimed = dict.fromkeys(self.z, ZERO)  # the sums of lambda_i * y_i
+        for offset, coefficient, y in zip(self.offsets, lambdas, openings, strict=True):
             self.claimed[offset] += coefficient * y
 
-    def at(self, x: int, row: Sequence[int], chunks: Sequence[F]) -> F:
-        """D_0(x) from the values at x of the trace columns and of the quotient chunks."""
+    def at(self, x: int, rows: Mapping[Phase, Sequence[int]]) -> F:
+        """The sum at x, from the rows of the level's matrices at x."""
+        first, table, header = self.place.first_columns, self.table, self.table.header
+
+        def base(phase: Phase, count: int) -> Sequence[int]:
+            return rows[phase][first[phase] : first[phase] + count] if count else ()
+
+        columns = [*base(Phase.TRACE, header.columns), *base(Phase.PREPROCESSED, header.preprocessed)]
+        values = [F.of(columns[column]) for column, _ in table.reads]
+        if table.interactions:
+            lookups = lookup_and_chunk_elements(rows[Phase.LOOKUP], first[Phase.LOOKUP], table.lookup_columns)
+            values += [*lookups, lookups[-1]]
+        values += lookup_and_chunk_elements(rows[Phase.QUOTIENT], first[Phase.QUOTIENT], self.place.chunks)
         sums = dict.fromkeys(self.z, ZERO)
-        for (column, offset), coefficient in zip(self.air.reads, self.trace_lambdas, strict=True):
-            sums[offset] += coefficient.scale(row[column])
-        for value, coefficient in zip(chunks, self.chunk_lambdas, strict=True):
-            sums[0] += coefficient * value
+        for offset, coefficient, value in zip(self.offsets, self.lambdas, values, strict=True):
+            sums[offset] += coefficient * value
         total = ZERO
         for offset, z in self.z.items():
             total += (sums[offset] - self.claimed[offset]) * (F.of(x) - z).inverse()
         return total
 
-    def at_octet(self, domain: Domain, octet: int, trace: Opening, quotient: Opening) -> list[F]:
-        """Narrow: D_0 at an octet's eight positions."""
-        columns = [trace.octet(octet, column) for column in range(self.air.header.columns)]
-        chunks = [quotient.octet_elements(octet, DEGREE * j) for j in range(self.air.chunks)]
-        return [
-            self.at(domain.point(position), [c[m] for c in columns], [c[m] for c in chunks])
-            for m, position in enumerate(domain.octet_positions(octet))
-        ]
 
-    def at_row(self, domain: Domain, position: int, trace: Opening, quotient: Opening) -> F:
-        """Wide: D_0 at a position."""
-        return self.at(domain.point(position), trace.leaves[position], elements(quotient.leaves[position]))
+class Deep:
+    """G_0, G_1, .. of the levels that have tables."""
+
+    def __init__(self, layout: Layout, openings: Sequence[F], z: F, lambdas: Sequence[F]) -> None:
+        self.layout = layout
+        values, coefficients = iter(openings), iter(lambdas)
+        self.tables = []
+        for place in layout.places:
+            count = place.openings
+            taken = list(islice(values, count)), list(islice(coefficients, count))
+            self.tables.append(_TableDeep(place, *taken, z))
+        self.mask_lambda = next(coefficients, ZERO)
+
+    def at(self, level: int, opened: Openings, index: int, m: int = 0) -> F:
+        """G_t at the point `m` of the opened leaves `index` of the level's trees."""
+        layout, domain = self.layout, self.layout.domains[level]
+        rows = {phase: trees[level].row(index, m) for phase, trees in opened.items() if level in trees}
+        cosets = layout.narrow and level == 0
+        x = domain.point(domain.coset_positions(index)[m] if cosets else index)
+        total = ZERO
+        for i in layout.tables_at(level):
+            total += self.tables[i].at(x, rows)
+        if layout.parameters.zk and level == 0:
+            (mask,) = lookup_and_chunk_elements(rows[Phase.QUOTIENT], layout.mask_column, 1)
+            total += self.mask_lambda * mask
+        return total
 
 
 def fold(values: Sequence[F], x: int, beta: F) -> F:
-    """The value at beta of the polynomial of degree < 8 that takes `values[m]` at x * w(3)^m (section 9)."""
-    conjugate, eighth = inverse(w(3)), inverse(ARITY)
-    twiddles = [pow(conjugate, i, P) for i in range(ARITY)]
+    """The value at beta of the polynomial of degree < N that takes `values[m]` at x * w(a)^m (section 9)."""
+    arity = len(values)
+    conjugate, scale = inverse(w(arity.bit_length() - 1)), inverse(arity)
     coefficients = []
-    for e in range(ARITY):
+    for e in range(arity):
         total = ZERO
         for m, value in enumerate(values):
-            total += value.scale(twiddles[e * m % ARITY])
-        coefficients.append(total.scale(eighth))
+            total += value.scale(pow(conjugate, e * m, P))
+        coefficients.append(total.scale(scale))
     return horner(coefficients, beta.scale(inverse(x)))
 
 
-def check_deep(
-    shape: Shape, deep: Deep, queries: Sequence[int], trace: Opening, quotient: Opening, layer: Opening
-) -> None:
-    """Step 9: each query's row against the committed D_0 of its position."""
-    domain = shape.domains[0]
+def check_deep(layout: Layout, deep: Deep, queries: Sequence[int], opened: Openings, layer: Opening) -> None:
+    """Step 12: each query's row against the committed D_0 of its position."""
     for position in queries:
-        octet, m = domain.octet_of(position)
-        value = deep.at_row(domain, position, trace, quotient)
-        require(layer.octet_elements(octet)[m] == value, "DEEP")
+        coset, m = layout.domains[0].coset_of(position)
+        require(layer.elements(coset)[m] == deep.at(0, opened, position), "DEEP")
 
 
 def check_folds(
-    shape: Shape,
-    octets: Mapping[int, list[F]],
+    layout: Layout,
+    deep: Deep,
+    opened: Openings,
+    cosets: Mapping[int, list[F]],
     layers: Mapping[int, Opening],
     betas: Sequence[F],
     final: Sequence[F],
 ) -> None:
-    """Steps 10 and 11; `octets` are the values of D_0 at the octets I_1."""
+    """Steps 13 and 14; `cosets` are the values of D_0 at the fold cosets that are opened."""
     for t, beta in enumerate(betas):
-        domain, above = shape.domains[t], shape.domains[t + 1]
-        folded = {}  # at positions of layer t + 1
-        for octet, values in octets.items():
-            first = domain.point(domain.octet_positions(octet)[0])
-            folded[octet] = fold(values, first, beta)
-        if t + 1 == shape.folds:
+        domain, below = layout.domains[t], layout.domains[t + 1]
+        folded = {}  # at positions of level t + 1
+        for coset, values in cosets.items():
+            first = domain.point(domain.coset_positions(coset)[0])
+            folded[coset] = fold(values, first, beta)
+            if layout.tables_at(t + 1):
+                folded[coset] += beta**domain.arity * deep.at(t + 1, opened, coset)
+        if t + 1 == layout.folds:
             for position, value in folded.items():
-                require(horner(final, F.of(above.point(position))) == value, "FRI_FINAL")
+                require(horner(final, F.of(below.point(position))) == value, "FRI_FINAL")
         else:
-            octets = {octet: layers[t + 1].octet_elements(octet) for octet in layers[t + 1].leaves}
+            cosets = {coset: layers[t + 1].elements(coset) for coset in layers[t + 1].leaves}
             for position, value in folded.items():
-                octet, m = above.octet_of(position)
-                require(octets[octet][m] == value, "FRI_FOLD")
+                coset, m = below.coset_of(position)
+                require(cosets[coset][m] == value, "FRI_FOLD")

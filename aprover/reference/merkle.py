@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .blake3 import K_LEAF, K_NODE, keyed_hash
+
+
+def cap_of(leaves: Iterable[bytes], cap_log: int) -> list[bytes]:
+    """The cap, of 2^cap_log nodes, of the tree over these leaves, a power of two in number."""
+    level = [keyed_hash(K_LEAF, leaf) for leaf in leaves]
+    while len(level) > 1 << cap_log:
+        level = [keyed_hash(K_NODE, left + right) for left, right in zip(level[::2], level[1::2], strict=True)]
+    return level
 
 
 def multiproof_length(indices: Sequence[int], levels: int) -> int:

@@ -1,92 +1,57 @@
-"""Sections 5, 6 and 8: the parameters, the trees, and the parts of a proof."""
+"""Section 8: the parts of a proof."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from .air import Air
-from .domains import ARITY, Domain, folds
-from .field import DEGREE, F, word_bytes
+from .field import DEGREE, F, elements, word_bytes
+from .layout import DIGEST_BYTES, ELEMENT_BYTES, Layout, Phase, Tree
 from .merkle import multiproof_holds, multiproof_length
+from .quotient import TableOpenings
 from .reader import Reader, canonical, canonical_elements, require
 
-ELEMENT_BYTES = 4 * DEGREE
-DIGEST_BYTES = 32
 PARAMETERS_BYTES = 8
 
 
-@dataclass(frozen=True)
-class ReferenceParameters:
-    """Section 5, as they were checked."""
-
-    log_blowup: int
-    grinding_bits: int
-    cap_log: int
-    independent: bool
-    queries: int
-
-    @classmethod
-    def from_bytes(cls, data: bytes, air: Air) -> ReferenceParameters:
-        """Reads the eight bytes; PARAMETERS unless all is within section 5 for this AIR."""
-        log_blowup, grinding_bits, cap_log, batching = data[:4]
-        queries = int.from_bytes(data[4:], "little")
-        log_n = air.header.log_height + log_blowup
-        require(1 <= log_blowup <= 6 and log_n <= 27, "PARAMETERS")
-        require(grinding_bits <= 32 and cap_log <= 8 and batching <= 1, "PARAMETERS")
-        require(1 <= queries <= 4096 and queries <= 2 ** (log_n - 3 if air.narrow else log_n), "PARAMETERS")
-        return cls(log_blowup, grinding_bits, cap_log, batching == 1, queries)
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The size of a tree: 2^depth leaves, and a cap of 2^cap_log nodes."""
-
-    depth: int
-    cap_log: int
-    leaf_bytes: int
-
-    @property
-    def cap_bytes(self) -> int:
-        return DIGEST_BYTES << self.cap_log
-
-    @property
-    def levels(self) -> int:
-        """How many levels there are below the cap."""
-        return self.depth - self.cap_log
-
-
-class Shape:
-    """Whatever the AIR and the parameters say of a proof before it is read."""
-
-    def __init__(self, air: Air, parameters: ReferenceParameters) -> None:
-        self.air, self.parameters = air, parameters
-        self.folds = folds(air.header.log_height)
-        self.domains = [Domain(air.header.log_height, parameters.log_blowup, t) for t in range(self.folds + 1)]
-        self.committed = range(1 if air.narrow else 0, self.folds)  # the committed FRI layers
-        self.log_index_domain = self.domains[0].log_octets if air.narrow else self.domains[0].log_n_t
-        points = ARITY if air.narrow else 1
-        self.trace = self._tree(self.log_index_domain, points * 4 * air.header.columns)
-        self.quotient = self._tree(self.log_index_domain, points * ELEMENT_BYTES * air.chunks)
-        leaf_bytes = ARITY * ELEMENT_BYTES
-        self.layers = {t: self._tree(self.domains[t].log_octets, leaf_bytes) for t in self.committed}
-
-    def _tree(self, depth: int, leaf_bytes: int) -> Tree:
-        return Tree(depth, min(self.parameters.cap_log, depth), leaf_bytes)
-
-
 class Messages:
-    """The parts of a proof up to the nonce, in order (section 8)."""
+    """The parts of a proof up to the nonce, in order."""
 
-    def __init__(self, reader: Reader, shape: Shape) -> None:
-        self.trace_cap = reader.take(shape.trace.cap_bytes)
-        self.quotient_cap = reader.take(shape.quotient.cap_bytes)
-        self.openings_bytes = reader.take(ELEMENT_BYTES * shape.air.openings)
+    def __init__(self, reader: Reader, layout: Layout) -> None:
+        self.layout = layout
+        self.caps: dict[Phase, dict[int, bytes]] = {}
+        self._take_caps(reader, Phase.TRACE)
+        self._take_caps(reader, Phase.LOOKUP)
+        self.sums_bytes = reader.take(ELEMENT_BYTES * layout.sums)
+        self.sums = canonical_elements(self.sums_bytes)
+        self._take_caps(reader, Phase.QUOTIENT)
+        self.openings_bytes = reader.take(ELEMENT_BYTES * layout.openings)
         self.openings = canonical_elements(self.openings_bytes)
-        self.layer_caps = {t: reader.take(tree.cap_bytes) for t, tree in shape.layers.items()}
-        self.final_bytes = reader.take(ELEMENT_BYTES << shape.domains[-1].log_k_t)
+        self.layer_caps = {t: reader.take(tree.cap_bytes) for t, tree in layout.layers.items()}
+        self.final_bytes = reader.take(ELEMENT_BYTES << layout.domains[-1].log_k)
         self.final = canonical_elements(self.final_bytes)
         self.nonce_bytes = reader.take(8)
+
+    def _take_caps(self, reader: Reader, phase: Phase) -> None:
+        self.caps[phase] = {t: reader.take(tree.cap_bytes) for t, tree in self.layout.trees[phase].items()}
+
+    def caps_bytes(self, phase: Phase) -> bytes:
+        return b"".join(self.caps[phase].values())
+
+    def table_openings(self) -> list[TableOpenings]:
+        """The openings of each table."""
+        found, values = [], iter(self.openings)
+        for place in self.layout.places:
+            table = place.table
+            reads = [next(values) for _ in table.reads]
+            lookups = [next(values) for _ in range(table.lookup_columns)]
+            next_sum = next(values) if table.interactions else F.of(0)
+            found.append(TableOpenings(reads, lookups, next_sum, [next(values) for _ in range(place.chunks)]))
+        return found
+
+    def table_sums(self) -> list[F]:
+        """sigma of each table; zero for those without interactions."""
+        sums = iter(self.sums)
+        return [next(sums) if table.interactions else F.of(0) for table in self.layout.air.tables]
 
 
 class Opening:
@@ -94,23 +59,35 @@ class Opening:
 
     def __init__(self, reader: Reader, tree: Tree, indices: Sequence[int]) -> None:
         self.tree = tree
-        values = canonical(reader.take(len(indices) * tree.leaf_bytes))
-        width = tree.leaf_bytes // 4
-        self.leaves = {index: values[n * width : (n + 1) * width] for n, index in enumerate(indices)}
+        data = reader.take(len(indices) * tree.leaf_bytes)
+        self.leaves: dict[int, tuple[int, ...]] = {}
+        self.salts: dict[int, bytes] = {}
+        for n, index in enumerate(indices):
+            leaf = data[n * tree.leaf_bytes : (n + 1) * tree.leaf_bytes]
+            self.leaves[index] = canonical(leaf[: 4 * tree.leaf_values])
+            self.salts[index] = leaf[4 * tree.leaf_values :]
         self.digests = _digests(reader.take(DIGEST_BYTES * multiproof_length(indices, tree.levels)))
 
     def check(self, cap: bytes, code: str) -> None:
-        leaves = {index: word_bytes(leaf) for index, leaf in self.leaves.items()}
+        leaves = {index: word_bytes(leaf) + self.salts[index] for index, leaf in self.leaves.items()}
         require(multiproof_holds(_digests(cap), self.tree.levels, leaves, self.digests), code)
 
-    def octet(self, index: int, column: int) -> tuple[int, ...]:
-        """An octet leaf's eight values of one column."""
-        return self.leaves[index][ARITY * column : ARITY * (column + 1)]
+    def row(self, index: int, m: int = 0) -> tuple[int, ...]:
+        """The value of each column at a leaf's point `m`."""
+        return self.leaves[index][m :: self.tree.arity]
 
-    def octet_elements(self, index: int, first_column: int = 0) -> list[F]:
-        """The eight elements of F whose coefficients are five columns of an octet leaf."""
-        columns = [self.octet(index, first_column + i) for i in range(DEGREE)]
-        return [F(coefficients) for coefficients in zip(*columns, strict=True)]
+    def elements(self, index: int) -> list[F]:
+        """The elements of F, one for each point of the leaf, whose coefficients are its five columns."""
+        return [F(self.row(index, m)) for m in range(self.tree.arity)]
+
+
+Openings = Mapping[Phase, Mapping[int, Opening]]
+"""Of the trees of each phase, by level."""
+
+
+def lookup_and_chunk_elements(row: Sequence[int], first: int, count: int) -> list[F]:
+    """`count` elements of F in a row of a lookup or quotient matrix, from column `first` on."""
+    return elements(row[first : first + DEGREE * count])
 
 
 def _digests(data: bytes) -> list[bytes]:

@@ -24,6 +24,9 @@ class Tag(enum.IntEnum):
     FRI_CAP = 10
     FINAL = 11
     NONCE = 12
+    PREPROCESSED_CAP = 13
+    LOOKUP_CAP = 14
+    LOOKUP_SUM = 15
 
 
 class Transcript:

@@ -79,9 +79,7 @@ def _best(shape: Shape, found: list[Parameters], first: Cost, second: Cost) -> P
     return min((one for cost, one in costs if cost <= limit), key=lambda one: second(shape, one))
 
 
-def choose(
-    shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "time", zk: bool = False
-) -> Parameters:
+def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "time", zk: bool = False) -> Parameters:
     """Parameters with which proofs of this shape carry at least `bits` proven bits. Cached.
 
     With prefer="time" they minimise the predicted proving time, with prefer="size" the expected bytes of the proof,

@@ -4,6 +4,7 @@ docs/protocol.md, sections 4 to 6."""
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Self
@@ -251,7 +252,7 @@ def _layout(shape: Shape, masked_queries: int) -> Layout:
     narrow = not masked_queries and sum(map(sum, columns)) <= NARROW_COLUMNS
     if masked_queries:
         columns[0][PHASES.index("quotient")] += EXTENSION_DEGREE
-    arities = [above - below for above, below in zip(log_lengths, log_lengths[1:], strict=False)]
+    arities = [above - below for above, below in itertools.pairwise(log_lengths)]
     return Layout(
         levels=tuple(
             LevelLayout(log_length, log_arity, (c[0], c[1], c[2], c[3]), count)
@@ -301,9 +302,7 @@ class Parameters:
         if flags > 3:
             raise ProofFormatError(VerificationCode.PARAMETERS, f"flags = {flags} has unknown bits")
         try:
-            return cls(
-                data[0], int.from_bytes(data[4:], "little"), data[1], data[2], bool(flags & 1), bool(flags & 2)
-            )
+            return cls(data[0], int.from_bytes(data[4:], "little"), data[1], data[2], bool(flags & 1), bool(flags & 2))
         except ValueError as error:
             raise ProofFormatError(VerificationCode.PARAMETERS, str(error.args[0])) from None
 

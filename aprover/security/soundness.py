@@ -56,9 +56,9 @@ class SecurityReport:
 
 @attrs.frozen
 class Code:
-    """The Reed-Solomon codes of a shape laid out at a blowup, with the errors of section 10 for any proximity parameter.
+    """The Reed-Solomon codes of a shape at a blowup, with the errors of section 10 for any proximity parameter.
 
-    The levels' codes have one rate.
+    There is one for each level; all have the same rate.
     """
 
     shape: Shape
