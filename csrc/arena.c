@@ -107,7 +107,7 @@ static size_t lay_out(apr_prover *p, uintptr_t base, uint32_t log_twiddles) {
     p->publics = apr_take(&b, 4 * (size_t)air->publics);
     p->alphas = apr_take(&b, sizeof(fx) * air->constraints);
     p->openings = apr_take(&b, sizeof(fx) * plan->openings);
-    p->lambdas = apr_take(&b, sizeof(fx) * plan->openings);
+    p->lambdas = apr_take(&b, sizeof(fx) * apr_batched(plan));
     p->slice_sums = apr_take(&b, need.slice_sums);
     p->points = apr_take(&b, sizeof *p->points * (points + plan->folds + 1));
     p->runs = apr_take(&b, sizeof *p->runs * runs);

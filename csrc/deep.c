@@ -150,24 +150,26 @@ static const fx *weights_of(apr_prover *p, const apr_run *run) {
     return p->weights;
 }
 
+/* to += factor * from */
 typedef struct {
     const apr_prover *p;
     apr_fxv to, from;
+    fx factor;
     size_t n;
 } addition;
 
 static aprover_status add_slice(void *context, size_t index, uint32_t lane) {
     const addition *job = context;
-    const size_t at = index * job->n;
+    const apr_poly_kernels *poly = job->p->poly;
+    const apr_fxv to = {job->to.values + index * job->n, job->to.stride}, from = {job->from.values + index * job->n, job->from.stride};
     (void)lane;
-    for (int e = 0; e < FX_DEGREE; e++)
-        job->p->poly->add_scaled(job->to.values + (size_t)e * job->to.stride + at, job->from.values + (size_t)e * job->from.stride + at, FP_ONE,
-                                 job->n);
+    if (!fx_eq(job->factor, fx_one())) poly->accumulate_fx(to, from, job->factor, job->n);
+    else for (size_t e = 0; e < FX_DEGREE; e++) poly->add_scaled(to.values + e * to.stride, from.values + e * from.stride, FP_ONE, job->n);
     return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-static aprover_status add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, uint32_t log_n) {
-    addition job = {p, to, from, (size_t)1 << log_slice(log_n)};
+aprover_status apr_add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, fx factor, uint32_t log_n) {
+    addition job = {p, to, from, factor, (size_t)1 << log_slice(log_n)};
     return apr_parallel(p->team, add_slice, &job, (size_t)1 << (log_n - log_slice(log_n)));
 }
 
@@ -187,7 +189,7 @@ static aprover_status add_point(apr_prover *p, uint32_t number) {
         job.first = 0;
     }
     if (p->poly->divide(job.sum, log_n, point->z, apr_poll_cancel, p)) return APROVER_CANCELLED;
-    return point->offset == 0 ? APROVER_OK : add_vector(p, deep, work, log_n);
+    return point->offset == 0 ? APROVER_OK : apr_add_vector(p, deep, work, fx_one(), log_n);
 }
 
 aprover_status apr_deep_polynomials(apr_prover *p) {
@@ -198,5 +200,6 @@ aprover_status apr_deep_polynomials(apr_prover *p) {
     }
     if (!p->plan.zero_knowledge) return APROVER_OK;
     const apr_prover_level *top = &p->levels[0];
-    return add_vector(p, (apr_fxv){top->deep, top->stride}, (apr_fxv){p->mask, top->stride}, p->plan.level[0].log_k);
+    return apr_add_vector(p, (apr_fxv){top->deep, top->stride}, (apr_fxv){p->mask, top->stride}, p->lambdas[p->plan.openings],
+                          p->plan.level[0].log_k);
 }

@@ -6,11 +6,9 @@ static aprover_status fold_level(apr_prover *p, uint32_t t, fx beta) {
     const apr_level_plan *level = &p->plan.level[t];
     const apr_fxv deep = {p->levels[0].deep, p->levels[0].stride};
     if (p->poly->fold(deep, deep, level->log_k, level->log_arity, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
-    if (level[1].tables > 0) {
-        const apr_fxv lower = {p->levels[t + 1].deep, p->levels[t + 1].stride};
-        p->poly->accumulate_fx(deep, lower, fx_pow(beta, 1u << level->log_arity), (size_t)1 << level[1].log_k);
-    }
-    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+    if (level[1].tables == 0) return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+    const apr_fxv lower = {p->levels[t + 1].deep, p->levels[t + 1].stride};
+    return apr_add_vector(p, deep, lower, fx_pow(beta, 1u << level->log_arity), level[1].log_k);
 }
 
 static aprover_status commit_layer(apr_prover *p, uint32_t t) {

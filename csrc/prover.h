@@ -178,6 +178,8 @@ aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t);
 /* deep.c: the openings of step 5, and G_t of step 6. */
 aprover_status apr_open_at_z(apr_prover *p, fx z);
 aprover_status apr_deep_polynomials(apr_prover *p);
+/* to += factor * from, vectors of 2^log_n elements */
+aprover_status apr_add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, fx factor, uint32_t log_n);
 /* fri.c: commit and fold until few coefficients are left, then send those; and the nonce. */
 aprover_status apr_fri(apr_prover *p);
 aprover_status apr_grind(apr_prover *p);

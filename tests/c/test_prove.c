@@ -13,15 +13,24 @@ static uint8_t *aligned(size_t bytes) {
 
 typedef struct {
     test_air encoding;
-    uint32_t *trace;
+    uint32_t *trace; /* of all tables */
     uint8_t *air_memory;
     const aprover_air *air;
     aprover_parameters parameters;
+    uint8_t *preprocessed_memory;
+    const aprover_preprocessed *preprocessed;
     uint8_t *arena, *proof, *scratch;
     size_t arena_bytes, proof_capacity, scratch_bytes, length;
 } fixture;
 
 static const uint8_t statement[] = "a statement";
+static const uint8_t entropy[32] = "not so random, but always so";
+
+static uint32_t *trace_for(uint32_t cells) {
+    uint32_t *trace = malloc(4 * (size_t)cells);
+    CHECK(trace != NULL);
+    return trace;
+}
 
 static void open_fixture(fixture *f, aprover_parameters parameters) {
     aprover_error error;
@@ -38,10 +47,18 @@ static void open_fixture(fixture *f, aprover_parameters parameters) {
     memset(f->arena, 0, 64);
     f->proof = aligned(f->proof_capacity);
     f->scratch = aligned(f->scratch_bytes);
+    const size_t preprocess_bytes = aprover_preprocess_memory(f->air, &parameters);
+    f->preprocessed_memory = NULL;
+    f->preprocessed = NULL;
+    if (preprocess_bytes == 0) return;
+    f->preprocessed_memory = aligned(preprocess_bytes);
+    f->preprocessed = aprover_preprocess(f->air, &parameters, f->preprocessed_memory, preprocess_bytes, NULL, 0, &error);
+    CHECK(f->preprocessed != NULL && error.status == APROVER_OK);
 }
 
 static void close_fixture(fixture *f) {
     free(f->air_memory);
+    free(f->preprocessed_memory);
     free(f->arena);
     free(f->proof);
     free(f->scratch);
@@ -49,17 +66,20 @@ static void close_fixture(fixture *f) {
 }
 
 static aprover_job job_of(fixture *f) {
-    return (aprover_job){.air = f->air, .parameters = f->parameters, .publics = f->encoding.publics, .statement = statement,
-                         .statement_length = sizeof statement, .arena = f->arena, .arena_bytes = f->arena_bytes,
-                         .proof = f->proof, .proof_capacity = f->proof_capacity};
+    return (aprover_job){.air = f->air, .parameters = f->parameters, .preprocessed = f->preprocessed,
+                         .entropy = f->parameters.flags & APROVER_FLAG_ZERO_KNOWLEDGE ? entropy : NULL,
+                         .publics = f->encoding.publics, .statement = statement, .statement_length = sizeof statement,
+                         .arena = f->arena, .arena_bytes = f->arena_bytes, .proof = f->proof, .proof_capacity = f->proof_capacity};
 }
 
 static void place_trace(fixture *f, aprover_team *team) {
     aprover_job job = job_of(f);
     job.team = team;
-    uint32_t *trace = aprover_prove_trace(&job);
-    CHECK(trace != NULL);
-    memcpy(trace, f->trace, 4 * (size_t)f->encoding.columns << f->encoding.log_height);
+    for (uint32_t i = 0; i < f->encoding.tables; i++) {
+        uint32_t *trace = aprover_prove_trace(&job, i);
+        CHECK(trace != NULL);
+        memcpy(trace, f->trace + f->encoding.trace[i], 4 * (f->encoding.trace[i + 1] - f->encoding.trace[i]));
+    }
 }
 
 static aprover_status prove(fixture *f, uint32_t path, aprover_error *error) {
@@ -79,13 +99,18 @@ static aprover_status verify_bytes(fixture *f, const uint8_t *proof, size_t leng
     if (status != APROVER_OK) return status;
     const size_t bytes = aprover_verify_memory(f->air, &parameters);
     uint8_t *scratch = aligned(bytes);
-    status = aprover_verify(f->air, f->encoding.publics, statement, sizeof statement, proof, length, scratch, bytes, path, &error);
+    size_t caps_length = 0;
+    const uint8_t *caps = f->preprocessed == NULL ? NULL : aprover_preprocessed_caps(f->preprocessed, &caps_length);
+    status = aprover_verify(f->air, caps, caps_length, f->encoding.publics, statement, sizeof statement, proof, length, scratch, bytes,
+                            path, &error);
     free(scratch);
     CHECK((int32_t)status == error.status);
     return status;
 }
 
-/* Every path gives the same bytes, which verify on every path; a wrong cell anywhere is not proved. */
+static void alter_public(fixture *f) { f->encoding.publics[0] = (f->encoding.publics[0] + 1) % FP_P; }
+
+/* Every path gives the same bytes, which verify on every path, and not for another public value. */
 static void proves_and_verifies(fixture *f, aprover_parameters parameters) {
     aprover_error error;
     open_fixture(f, parameters);
@@ -98,25 +123,39 @@ static void proves_and_verifies(fixture *f, aprover_parameters parameters) {
     CHECK(f->length == length && memcmp(first, f->proof, length) == 0);
     CHECK(verify_bytes(f, first, length, APR_PATH_PORTABLE) == APROVER_OK);
     CHECK(verify_bytes(f, first, length, APR_PATH_AVX2) == APROVER_OK);
-
-    const uint32_t k = 1u << f->encoding.log_height, rows[4] = {0, k / 2, k - 2, k - 1};
-    for (int i = 0; i < 4; i++) {
-        f->trace[rows[i]] ^= 1;
-        CHECK(prove(f, APR_PATH_AUTO, &error) == APROVER_ERROR_CONSTRAINTS && f->length == 0);
-        f->trace[rows[i]] ^= 1;
+    if (f->encoding.publics_count > 0) {
+        const uint32_t value = f->encoding.publics[0];
+        alter_public(f);
+        CHECK(verify_bytes(f, first, length, APR_PATH_AUTO) != APROVER_OK);
+        f->encoding.publics[0] = value;
     }
-    f->encoding.publics[0] ^= 1;
-    CHECK(verify_bytes(f, first, length, APR_PATH_AUTO) != APROVER_OK);
-    f->encoding.publics[0] ^= 1;
     free(first);
+}
+
+/* A wrong value at this place of the trace is not proved. */
+static aprover_status prove_altered(fixture *f, size_t at, aprover_error *error) {
+    const uint32_t value = f->trace[at];
+    f->trace[at] = (value + 1) % FP_P;
+    const aprover_status status = prove(f, APR_PATH_AUTO, error);
+    f->trace[at] = value;
+    CHECK(f->length == 0 || status == APROVER_OK);
+    return status;
+}
+
+/* The first column of the only table is constrained in all rows. */
+static void wrong_cells_are_not_proved(fixture *f) {
+    aprover_error error;
+    const size_t k = (size_t)1 << f->air->table[0].log_height, rows[4] = {0, k / 2, k - 2, k - 1};
+    for (int i = 0; i < 4; i++) CHECK(prove_altered(f, rows[i], &error) == APROVER_ERROR_CONSTRAINTS && error.detail == 0);
 }
 
 static void narrow_traces(void) {
     static fixture f;
     for (uint32_t h = 3; h <= 12; h++) {
-        f.trace = malloc(8u << h);
+        f.trace = trace_for(2u << h);
         fibonacci_air(&f.encoding, h, (1u << h) - h + 3, f.trace);
         proves_and_verifies(&f, (aprover_parameters){1 + h % 3, h % 5, h % 4, h & 1, h < 8 ? 1u << (h - 3) : 20});
+        wrong_cells_are_not_proved(&f);
         close_fixture(&f);
     }
     puts("ok narrow traces of 2^3 to 2^12 rows");
@@ -125,9 +164,10 @@ static void narrow_traces(void) {
 static void high_degrees(void) {
     static fixture f;
     for (uint32_t degree = 2; degree <= 8; degree++) {
-        f.trace = malloc(4u << 7);
+        f.trace = trace_for(1u << 7);
         power_air(&f.encoding, 7, 1, degree, 4, f.trace);
         proves_and_verifies(&f, (aprover_parameters){1, 0, 0, 0, 20}); /* up to 8 chunks at blowup 2 */
+        wrong_cells_are_not_proved(&f);
         close_fixture(&f);
     }
     puts("ok degrees 2 to 8 at blowup 2");
@@ -136,9 +176,10 @@ static void high_degrees(void) {
 static void wide_traces(void) {
     static fixture f;
     for (uint32_t h = 3; h <= 10; h++) {
-        f.trace = malloc(4u * 40 << h);
+        f.trace = trace_for(40u << h);
         power_air(&f.encoding, h, 40, 3, 2, f.trace);
         proves_and_verifies(&f, (aprover_parameters){1 + h % 2, 2, h % 3, 1, h < 5 ? 7 : 40});
+        wrong_cells_are_not_proved(&f);
         close_fixture(&f);
     }
     puts("ok wide traces of 2^3 to 2^10 rows");
@@ -147,12 +188,80 @@ static void wide_traces(void) {
 static void boundaries_on_many_rows(void) {
     static fixture f;
     for (uint32_t bound = 1; bound <= 256; bound *= 4) {
-        f.trace = malloc(4u * 2 << 8);
+        f.trace = trace_for(2u << 8);
         power_air(&f.encoding, 8, 2, 2, bound, f.trace);
         proves_and_verifies(&f, (aprover_parameters){2, 0, 0, 0, 30});
+        wrong_cells_are_not_proved(&f);
         close_fixture(&f);
     }
     puts("ok boundaries on 1 to 256 rows");
+}
+
+/* Runs of every number end where the next begins: the rule holds within each and not from one to the next. */
+static void runs_of_rows(void) {
+    static fixture f;
+    aprover_error error;
+    for (uint32_t log_slots = 0; log_slots <= 6; log_slots += 2)
+        for (uint32_t zero_knowledge = 0; zero_knowledge < 2; zero_knowledge++) {
+            f.trace = trace_for(1u << 8);
+            runs_air(&f.encoding, 8, log_slots, f.trace);
+            proves_and_verifies(&f, (aprover_parameters){1, 0, 0, zero_knowledge ? APROVER_FLAG_ZERO_KNOWLEDGE : 0, 20});
+            wrong_cells_are_not_proved(&f);
+            const uint32_t run = 256u >> log_slots;
+            if (log_slots > 0) CHECK(prove_altered(&f, run + run / 2, &error) == APROVER_ERROR_CONSTRAINTS);
+            close_fixture(&f);
+        }
+    puts("ok runs of 4 to 256 rows");
+}
+
+/* Lookups and buses between tables of all heights that share a level and that do not. */
+static void several_tables(void) {
+    static fixture f;
+    aprover_error error;
+    for (uint32_t h = 3; h <= 11; h += h < 6 ? 1 : 2)
+        for (uint32_t log_range = 3; log_range <= 10; log_range += log_range < 6 ? 1 : 2) {
+            f.trace = trace_for((6u << h) + (1u << log_range));
+            lookup_air(&f.encoding, h, log_range, 1 + h % 2, f.trace);
+            const uint8_t flags = (h + log_range) % 3 == 0 ? APROVER_FLAG_INDEPENDENT : 0;
+            proves_and_verifies(&f, (aprover_parameters){1 + log_range % 3, h % 3, h % 4, flags, 8});
+            const size_t *table = f.encoding.trace;
+            CHECK(prove_altered(&f, table[0] + 2, &error) == APROVER_ERROR_LOOKUPS);                     /* not among the numbers */
+            CHECK(prove_altered(&f, table[1] + 1, &error) == APROVER_ERROR_LOOKUPS);                     /* miscounted */
+            CHECK(prove_altered(&f, table[2] + 2, &error) == APROVER_ERROR_LOOKUPS);                     /* a pair not sent */
+            CHECK(prove_altered(&f, table[2] + 1, &error) == APROVER_OK);                                /* a row that counts zero */
+            f.trace[table[0] + (1u << h) + 1] += 1;
+            f.trace[table[2] + (4u << h) - 4] += 1; /* the same pair: the bus balances, the sum is wrong */
+            CHECK(prove(&f, 0, &error) == APROVER_ERROR_CONSTRAINTS && error.detail == 0);
+            close_fixture(&f);
+        }
+    puts("ok several tables");
+}
+
+/* Masked proofs verify; other entropy gives another proof, the same gives the same. */
+static void zero_knowledge(void) {
+    static fixture f;
+    for (uint32_t h = 3; h <= 11; h += 2) {
+        for (int kind = 0; kind < 3; kind++) {
+            f.trace = trace_for((6u << h) + (40u << h) + 64);
+            if (kind == 0) fibonacci_air(&f.encoding, h, (1u << h) - h + 3, f.trace);
+            if (kind == 1) power_air(&f.encoding, h, 3, 2 + h % 7, h % 2 ? 2 : 1u << (h - 1), f.trace);
+            if (kind == 2) lookup_air(&f.encoding, h, 6, 1 + h % 2, f.trace);
+            proves_and_verifies(&f, (aprover_parameters){1 + h % 2, 0, h % 3, APROVER_FLAG_ZERO_KNOWLEDGE, h < 6 ? 7 : 40});
+            uint8_t *first = aligned(f.length), other[32] = {1};
+            memcpy(first, f.proof, f.length);
+            aprover_job job = job_of(&f);
+            job.entropy = other;
+            place_trace(&f, NULL);
+            CHECK(aprover_prove(&job, NULL) == APROVER_OK && job.proof_length > 1000);
+            CHECK(memcmp(first + 8, f.proof + 8, 64) != 0);
+            CHECK(verify_bytes(&f, f.proof, job.proof_length, 0) == APROVER_OK);
+            job.entropy = NULL;
+            CHECK(aprover_prove(&job, NULL) == APROVER_ERROR_ARGUMENT);
+            free(first);
+            close_fixture(&f);
+        }
+    }
+    puts("ok zero knowledge");
 }
 
 static int32_t set_flag = 1;
@@ -160,7 +269,7 @@ static int32_t set_flag = 1;
 static void failures_are_named(void) {
     static fixture f;
     aprover_error error;
-    f.trace = malloc(8u << 8);
+    f.trace = trace_for(2u << 8);
     fibonacci_air(&f.encoding, 8, 200, f.trace);
     open_fixture(&f, (aprover_parameters){2, 4, 0, 0, 20});
 
@@ -195,8 +304,8 @@ static void failures_are_named(void) {
 static void arenas_are_reused(void) {
     static fixture large, small;
     aprover_error error;
-    large.trace = malloc(8u << 10);
-    small.trace = malloc(8u << 4);
+    large.trace = trace_for(2u << 10);
+    small.trace = trace_for(2u << 4);
     fibonacci_air(&large.encoding, 10, 1000, large.trace);
     fibonacci_air(&small.encoding, 4, 16, small.trace);
     open_fixture(&large, (aprover_parameters){2, 0, 0, 0, 30});
@@ -224,7 +333,7 @@ static void mutants_are_rejected(void) {
     aprover_error error;
     uint64_t state = 7;
     for (int wide = 0; wide < 2; wide++) {
-        f.trace = malloc(4u * 40 << 7);
+        f.trace = trace_for(40u << 7);
         if (wide) power_air(&f.encoding, 7, 40, 2, 2, f.trace);
         else fibonacci_air(&f.encoding, 7, 100, f.trace);
         open_fixture(&f, (aprover_parameters){2, 3, 1, 0, 12});
@@ -264,7 +373,7 @@ static void teams_give_the_same_bytes(void) {
     aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
     for (int wide = 0; wide < 2; wide++) {
         const uint32_t h = 13 + (wide == 0);
-        f.trace = malloc(4u * 40 << h);
+        f.trace = trace_for(40u << h);
         if (wide) power_air(&f.encoding, h, 40, 3, 20, f.trace);
         else fibonacci_air(&f.encoding, h, 10000, f.trace);
         open_fixture(&f, (aprover_parameters){1, 12, 2, 0, 30});
@@ -311,6 +420,9 @@ int main(void) {
     high_degrees();
     wide_traces();
     boundaries_on_many_rows();
+    runs_of_rows();
+    several_tables();
+    zero_knowledge();
     failures_are_named();
     arenas_are_reused();
     mutants_are_rejected();
