@@ -243,6 +243,151 @@ class DegreeEight(Program):
         return (int(out[-1, 0]),)
 
 
+class Squares(Program):
+    """Main has pairs (x, x^2) that it looks up in a table of squares, in a fixed table and in ranges; on n rows."""
+
+    n: int = attrs.field(validator=integer(1, 2**20))
+    size: int = attrs.field(default=20, validator=integer(1, 2**15))
+    seed: int = private(default=1)
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:
+        b.rows(params.n)
+        x, y, parity = b.column("x"), b.column("y"), b.column("parity")
+        squares = b.table("squares")
+        squares.rows(params.size)
+        u, v = squares.column("u"), squares.column("v")
+        squares.assert_equal(u.next, u + 1, name="count")
+        squares.assert_equal(v, u * u, name="square")
+        squares.boundary(u, 0, 0)
+        bus = b.bus("square of", 2)
+        bus.provide([u, v])
+        b.lookup([x, y], bus, name="x squared")
+        parities = b.fixed_table("parities", [np.arange(params.size), np.arange(params.size) % 2])
+        b.lookup([x, parity], parities, when=b.active(), name="parity of x")
+        b.range_check(y, 30, name="y is small")
+        b.assert_equal((1 - b.active()) * parity, 0, name="no parity after n")
+        b.boundary(y, params.n - 1, b.output(0))
+
+    def _x(self) -> NDArray[np.int64]:
+        return np.random.default_rng(self.seed).integers(0, self.size, self.compiled().tables[0].height)
+
+    def trace(self, out: dict[str, NDArray[np.uint32]]) -> None:
+        main, squares = out["main"], out["squares"]
+        x = self._x()
+        main[:, 0], main[:, 1], main[: self.n, 2] = x, x * x, x[: self.n] % 2
+        squares[:, 0] = np.arange(len(squares))
+        squares[:, 1] = np.arange(len(squares)) ** 2
+
+    def public_outputs(self) -> tuple[int, ...]:
+        return (int(self._x()[self.n - 1] ** 2),)
+
+
+class Shuffle(Program):
+    """One table with one bus: the pairs of two columns are those of two others in another order."""
+
+    n: int = attrs.field(validator=integer(1, 2**20))
+    seed: int = private(default=1)
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:
+        b.rows(params.n)
+        left, right = b.columns("left", 2), b.columns("right", 2)
+        b.permutation(left, right, name="shuffled")
+        b.boundary(left[0], 0, b.output(0))
+
+    def _pairs(self) -> NDArray[np.int64]:
+        return np.random.default_rng(self.seed).integers(0, 9, (self.compiled().height, 2))
+
+    def trace(self, out: NDArray[np.uint32]) -> None:
+        pairs = self._pairs()
+        out[:, :2] = pairs
+        out[:, 2:] = np.random.default_rng(self.seed + 1).permutation(pairs)
+
+    def public_outputs(self) -> tuple[int, ...]:
+        return (int(self._pairs()[0, 0]),)
+
+
+class Relay(Program):
+    """Three tables of other heights: what main counts goes through `half`, two a row, to `sum`, which adds it up."""
+
+    n: int = attrs.field(validator=integer(1, 2**15))
+    step: int = public(default=3)
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:
+        pairs = -(-params.n // 2)
+        b.rows(params.n)
+        x = b.column("x")
+        b.assert_equal(x.next, x + b.public("step"), name="step")
+        b.boundary(x, 0, 1)
+        single, double = b.bus("single", 1), b.bus("double", 3)
+        single.send(x, when=b.active(2 * pairs) if 2 * pairs < 1 << b.log_height else 1)
+        half = b.table("half")
+        half.rows(pairs)
+        first, second = half.column("first"), half.column("second")
+        single.receive(first, when=half.active())
+        single.receive(second, when=half.active())
+        double.send([first, second, 7], when=half.active())
+        total = b.table("sum")
+        total.rows(pairs + 1)
+        left, right, sum_ = total.column("left"), total.column("right"), total.column("sum")
+        here = total.column("here")
+        total.assert_zero(here - total.active(pairs), name="here")
+        double.receive([left, right, 7], when=here)
+        total.assert_equal(sum_.next, sum_ + here * (left + right), name="add")
+        total.assert_zero((1 - here) * left, name="no left")
+        total.assert_zero((1 - here) * right, name="no right")
+        half.assert_zero((1 - half.active()) * first, name="no first")
+        half.assert_zero((1 - half.active()) * second, name="no second")
+        total.boundary(sum_, 0, 0)
+        total.boundary(sum_, pairs, b.output(0))
+
+    def trace(self, out: dict[str, NDArray[np.uint32]]) -> None:
+        main, half, total = out["main"], out["half"], out["sum"]
+        pairs = -(-self.n // 2)
+        main[:, 0] = (1 + self.step * np.arange(len(main), dtype=np.int64)) % P
+        half[:pairs] = main[: 2 * pairs].reshape(pairs, 2)
+        total[:pairs, :2] = half[:pairs]
+        total[:pairs, 3] = 1
+        sums = np.cumsum(half[:pairs].astype(np.int64).sum(axis=1)) % P
+        total[1:, 2] = sums[-1]
+        total[1 : pairs + 1, 2] = sums
+
+    def public_outputs(self) -> tuple[int, ...]:
+        count = 2 * -(-self.n // 2)
+        return ((count + self.step * count * (count - 1) // 2) % P,)
+
+
+class Weighted(Program):
+    """One table with a preprocessed column of n weights: the sum of weights times a private column."""
+
+    n: int = attrs.field(validator=integer(1, 2**20))
+    seed: int = private(default=1)
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:
+        b.rows(params.n + 1)
+        x, total = b.column("x"), b.column("total")
+        weight = b.preprocessed([(i * i + 5) % P for i in range(params.n)], name="weight")
+        b.assert_equal(total.next, total + weight * x, name="add")
+        b.assert_equal(x.next, x, when=1 - b.last, name="same")
+        b.boundary(total, 0, 0)
+        b.boundary(total, params.n, b.output(0))
+
+    def _weights(self) -> NDArray[np.int64]:
+        return (np.arange(self.n, dtype=np.int64) ** 2 + 5) % P
+
+    def trace(self, out: NDArray[np.uint32]) -> None:
+        out[:, 0] = self.seed
+        sums = np.cumsum(self._weights() * self.seed % P) % P
+        out[1 : self.n + 1, 1] = sums
+        out[self.n :, 1] = sums[-1]
+
+    def public_outputs(self) -> tuple[int, ...]:
+        return (int(np.sum(self._weights() * self.seed % P) % P),)
+
+
 # fmt: off
 SEED = (
     894848333, 1437655012, 1200606629, 1690012884, 71131202, 1749206695, 1717947831, 120589055,
@@ -272,3 +417,18 @@ SAMPLES: tuple[Program, ...] = (
     DegreeEight(),
     DegreeEight(40, 15),
 )
+
+TABLE_SAMPLES: tuple[Program, ...] = (
+    Squares(5),
+    Squares(100, 40),
+    Squares(9, 70),
+    Squares(300, 300),
+    Shuffle(8),
+    Shuffle(60),
+    Relay(1),
+    Relay(16, 5),
+    Relay(99, P - 1),
+    Weighted(7),
+    Weighted(20, 5),
+)
+"""Programs with several tables, lookups, buses or preprocessed columns."""

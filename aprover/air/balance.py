@@ -33,13 +33,13 @@ class Put(NamedTuple):
 
 def unbalanced(bus: str, puts: Sequence[Put]) -> Failure | None:
     """The failure of a bus, if some tuple's multiplicities do not add up to zero modulo P."""
-    total = np.uint64(0)
+    total = 0
     for put in puts:
         weights = put.multiplicities.astype(np.uint64) * hashes(put.tuples, 1)
-        part = np.add.reduce(weights, dtype=np.uint64)
-        total = total + part if put.sign == 0 else total - part
+        part = int(np.add.reduce(weights, dtype=np.uint64))
+        total += part if put.sign == 0 else -part
     # Multiplicities that add up to zero as integers give zero; that others do has a chance of about 2^-64.
-    return _first_unbalanced(bus, puts) if total else None
+    return _first_unbalanced(bus, puts) if total % 2**64 else None
 
 
 def _first_unbalanced(bus: str, puts: Sequence[Put]) -> Failure | None:

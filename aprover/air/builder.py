@@ -171,7 +171,7 @@ class AirBuilder(TableBuilder):
             public_spec=spec,
             inputs=inputs,
             outputs=outputs,
-            filling=Filling.of(self.tables, self._limbs, self._masks, publics),
+            filling=Filling.of(self.tables, self._limbs, self._masks, publics, bus_numbers),
         )
 
     def _check_publics_used(self, used: set[int]) -> None:

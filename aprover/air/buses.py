@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import ProgramError
 from . import bytecode
-from .expr import CONSTANT, Column, Expr
+from .expr import CONSTANT, PUBLIC, Column, Expr
 from .field import P
 
 if TYPE_CHECKING:
@@ -144,12 +144,14 @@ class Bus:
         if table is not None:
             return table
         for value in values:
-            if isinstance(value, Expr):
+            if isinstance(value, Expr) and value.kind < PUBLIC:
                 for each in self._whole.tables:
                     if each.owns(value):
                         return each
                 raise ProgramError(f"{what}: {value} belongs to another AirBuilder")
-        raise ProgramError(f"{what}: only constants, which do not say whose rows they are; give table=")
+        raise ProgramError(
+            f"{what}: only constants and public values, which do not say whose rows they are; give table="
+        )
 
 
 @attrs.frozen(eq=False)

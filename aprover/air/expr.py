@@ -76,22 +76,31 @@ class Expr:
         self.weight = weight
 
     def __add__(self, other: Expr | int) -> Expr:
-        return self._arena.add(self, self._arena.coerce(other))
+        arena = self._arena_with(other)
+        return arena.add(arena.coerce(self), arena.coerce(other))
 
     def __radd__(self, other: int) -> Expr:
         return self._arena.add(self, self._arena.coerce(other))
 
     def __sub__(self, other: Expr | int) -> Expr:
-        return self._arena.sub(self, self._arena.coerce(other))
+        arena = self._arena_with(other)
+        return arena.sub(arena.coerce(self), arena.coerce(other))
 
     def __rsub__(self, other: int) -> Expr:
         return self._arena.sub(self._arena.coerce(other), self)
 
     def __mul__(self, other: Expr | int) -> Expr:
-        return self._arena.mul(self, self._arena.coerce(other))
+        arena = self._arena_with(other)
+        return arena.mul(arena.coerce(self), arena.coerce(other))
 
     def __rmul__(self, other: int) -> Expr:
         return self._arena.mul(self, self._arena.coerce(other))
+
+    def _arena_with(self, other: object) -> Arena:
+        """Where the two combine: public values, which all tables share, go with the other operand."""
+        if self.kind >= PUBLIC and isinstance(other, Expr):
+            return other._arena
+        return self._arena
 
     def __neg__(self) -> Expr:
         return self._arena.sub(self._arena.constant(0), self)
@@ -185,6 +194,8 @@ class Arena:
     def coerce(self, value: object) -> Expr:
         if isinstance(value, Expr):
             if value._arena is not self:
+                if value.kind == CONSTANT or (value.kind == PUBLIC and value._arena.public_names is self.public_names):
+                    return self.leaf(value.kind, value.x)
                 if value._arena.public_names is self.public_names:
                     raise ProgramError(
                         f"{value} belongs to table {value._arena.table!r}, not to {self.table!r}: an expression is "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .ranges import Limbs
     from .table import TableBuilder
 
-__all__ = ["Filling", "Masks", "Table"]
+__all__ = ["FilledRange", "Filling", "Masks", "Table"]
 
 Table = NDArray[np.uint32]
 """One table's columns: shape (columns, rows)."""
@@ -38,7 +38,9 @@ class Masks(NamedTuple):
 
 
 @attrs.frozen(eq=False)
-class _Range:
+class FilledRange:
+    """A range check, and the columns that hold the limbs of its expression, the lowest first; maybe none."""
+
     name: str
     text: str
     """The expression."""
@@ -68,10 +70,17 @@ class _Counted:
     """A bus on which tuples are looked up."""
 
     name: str
+    number: int
     lookups: tuple[_Side, ...]
     providers: tuple[_Side, ...]
     fixed: bool
     """Whether what is provided is the same in every proof."""
+
+
+class _Provided(NamedTuple):
+    tuples: TupleIndex
+    rows: list[NDArray[np.int64]]
+    """Of each table that provides, the rows that do."""
 
 
 @attrs.frozen(eq=False)
@@ -81,7 +90,7 @@ class _Part:
     name: str
     preprocessed: tuple[NDArray[np.uint32], ...]
     range_code: bytecode.Rows
-    ranges: tuple[_Range, ...]
+    ranges: tuple[FilledRange, ...]
     bus_code: bytecode.Rows
 
     def values(
@@ -103,12 +112,17 @@ class Filling:
     _parts: tuple[_Part, ...] = attrs.field(repr=False)
     _counted: tuple[_Counted, ...] = attrs.field(repr=False)
     _masks: tuple[tuple[_Mask, _Mask], ...] = attrs.field(repr=False)
-    _indices: dict[str, TupleIndex] = attrs.field(factory=dict, init=False, repr=False)
-    """Of the buses with fixed tuples, made at their first use."""
+    _fixed: dict[int, _Provided] = attrs.field(factory=dict, init=False, repr=False)
+    """Of the buses with fixed tuples, by their number; made at their first use."""
 
     @classmethod
     def of(
-        cls, tables: Sequence[TableBuilder], limbs: Sequence[Limbs], masks: Sequence[Masks], publics: Sequence[int]
+        cls,
+        tables: Sequence[TableBuilder],
+        limbs: Sequence[Limbs],
+        masks: Sequence[Masks],
+        publics: Sequence[int],
+        bus_numbers: Mapping[Bus, int],
     ) -> Filling:
         """From finished tables.
 
@@ -117,6 +131,7 @@ class Filling:
             limbs: Of all range checks.
             masks: Empty unless proofs are zero-knowledge.
             publics: For each public value in the order of the statement, its number in the order of its first mention.
+        bus_numbers: Their order.
         """
         places = [{column: place for place, column in enumerate(table.order())} for table in tables]
         parts = []
@@ -136,7 +151,7 @@ class Filling:
 
         return cls(
             parts=tuple(parts),
-            counted=tuple(_counted_buses(tables, places, [part.bus_code for part in parts])),
+            counted=tuple(_counted_buses(tables, places, [part.bus_code for part in parts], bus_numbers)),
             masks=tuple([(mask(pair.sender), mask(pair.receiver)) for pair in masks]),
         )
 
@@ -144,6 +159,15 @@ class Filling:
     def is_empty(self) -> bool:
         """Whether there is nothing to fill."""
         return not (self._counted or self._masks or any(part.ranges for part in self._parts))
+
+    @property
+    def counted_buses(self) -> frozenset[int]:
+        """The numbers of the buses on which tuples are looked up."""
+        return frozenset([bus.number for bus in self._counted])
+
+    def ranges(self, number: int) -> tuple[FilledRange, ...]:
+        """The range checks of a table."""
+        return self._parts[number].ranges
 
     def preprocessed(self, number: int) -> tuple[NDArray[np.uint32], ...]:
         """The preprocessed columns of a table."""
@@ -177,37 +201,39 @@ class Filling:
                     tables[sender.table][mine, 0] = tables[receiver.table][copy, 0] = next(elements)
         return failures
 
-    def _fill_counts(self, bus: _Counted, tables: Sequence[Table], publics: Sequence[int]) -> list[Failure]:
-        failures = []
-        provided = None
-        index = self._indices.get(bus.name)
-        if index is None:
-            provided = [self._tuples(side, tables, publics) for side in bus.providers]
-            index = TupleIndex(np.concatenate([tuples for _, tuples in provided], axis=1))
+    def provided(self, number: int, tables: Sequence[Table], publics: Sequence[int]) -> TupleIndex:
+        """The tuples of a bus on which tuples are looked up; other arguments as for `complete`."""
+        (bus,) = [bus for bus in self._counted if bus.number == number]
+        return self._provided(bus, tables, publics).tuples
+
+    def _provided(self, bus: _Counted, tables: Sequence[Table], publics: Sequence[int]) -> _Provided:
+        known = self._fixed.get(bus.number)
+        if known is None:
+            pairs = [self._tuples(side, tables, publics) for side in bus.providers]
+            index = TupleIndex(np.concatenate([tuples for _, tuples in pairs], axis=1))
+            known = _Provided(index, [rows for rows, _ in pairs])
             if bus.fixed:
-                self._indices[bus.name] = index
+                self._fixed[bus.number] = known
+        return known
+
+    def _fill_counts(self, bus: _Counted, tables: Sequence[Table], publics: Sequence[int]) -> Iterator[Failure]:
+        index, provided_rows = self._provided(bus, tables, publics)
         counts = np.zeros(index.size, dtype=np.int64)
         for side in bus.lookups:
             rows, tuples = self._tuples(side, tables, publics)
             found = index.find(tuples)
             missing = np.flatnonzero(found < 0)
             if len(missing):
-                failures.append(_not_found(side, bus, self._parts[side.table].name, rows[missing], tuples[:, missing]))
+                yield _not_found(side, bus, self._parts[side.table].name, rows[missing], tuples[:, missing])
                 found = found[found >= 0]
             counts += np.bincount(found, minlength=index.size)
         start = 0
-        for number, side in enumerate(bus.providers):
+        for side, rows in zip(bus.providers, provided_rows, strict=True):
             assert side.count is not None
             column = tables[side.table][side.count]
-            if provided is None:  # all rows provide
-                column[:] = counts[start : start + len(column)]
-                start += len(column)
-                continue
-            rows = provided[number][0]
             column[:] = 0
             column[rows] = counts[start : start + len(rows)]
             start += len(rows)
-        return failures
 
     def _tuples(
         self, side: _Side, tables: Sequence[Table], publics: Sequence[int]
@@ -237,9 +263,9 @@ def _assemble(
     )
 
 
-def _range(item: Limbs, places: Mapping[int, int], slots: Mapping[int, int]) -> _Range:
+def _range(item: Limbs, places: Mapping[int, int], slots: Mapping[int, int]) -> FilledRange:
     check = item.check
-    return _Range(
+    return FilledRange(
         name=check.name,
         text=str(check.expr),
         slot=slots[check.expr.number],
@@ -251,7 +277,10 @@ def _range(item: Limbs, places: Mapping[int, int], slots: Mapping[int, int]) -> 
 
 
 def _counted_buses(
-    tables: Sequence[TableBuilder], places: Sequence[Mapping[int, int]], codes: Sequence[bytecode.Rows]
+    tables: Sequence[TableBuilder],
+    places: Sequence[Mapping[int, int]],
+    codes: Sequence[bytecode.Rows],
+    numbers: Mapping[Bus, int],
 ) -> Iterator[_Counted]:
     by_bus: dict[Bus, list[tuple[int, Interaction]]] = {}
     for number, table in enumerate(tables):
@@ -273,7 +302,7 @@ def _counted_buses(
             )
             (lookups if item.counts is None else providers).append(side)
         fixed = all(tables[side.table].is_fixed for side in providers)
-        yield _Counted(bus.name, tuple(lookups), tuple(providers), fixed)
+        yield _Counted(bus.name, numbers[bus], tuple(lookups), tuple(providers), fixed)
 
 
 def _fill_limbs(part: _Part, table: Table, publics: Sequence[int]) -> Iterator[Failure]:

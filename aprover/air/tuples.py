@@ -18,9 +18,9 @@ class TupleIndex:
     """Where given tuples stand; of equal ones the first."""
 
     def __init__(self, tuples: Tuples) -> None:
+        self.tuples = tuples
         self.size = tuples.shape[1]
         """How many tuples."""
-        self._tuples = tuples
         self._limits = [int(values.max(initial=0)) + 1 for values in tuples]
         size = 1
         for limit in self._limits:
@@ -55,7 +55,7 @@ class TupleIndex:
         keys = hashes(tuples, self._seed)
         places = np.minimum(np.searchsorted(self._sorted, keys), len(self._sorted) - 1)
         rows = self._rows[places]
-        equal = (self._tuples[:, rows] == tuples).all(axis=0)
+        equal = (self.tuples[:, rows] == tuples).all(axis=0)
         found[:] = np.where(equal, rows, -1)
         return found
 
