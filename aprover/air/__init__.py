@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from .builder import AirBuilder, Column, Expr
+from .builder import AirBuilder, Bus, Column, Expr, FixedTable, TableBuilder
 from .compiled import CompiledAir, CompiledTable
 from .program import Params, Program, compile_program, private, program_from_statement, public
 
 __all__ = [
     "AirBuilder",
+    "Bus",
     "Column",
     "CompiledAir",
     "CompiledTable",
     "Expr",
+    "FixedTable",
     "Params",
     "Program",
+    "TableBuilder",
     "compile_program",
     "private",
     "program_from_statement",

@@ -220,7 +220,7 @@ class TableBuilder:
         height = 1 << self.log_height
         if height <= 1 << MAX_LOG_PERIOD:
             return self.periodic(values + [0] * (height - len(values)), name=name)
-        return self.preprocessed(np.array(values, dtype=np.uint32), name=name)
+        return self.preprocessed(np.array(values or [0], dtype=np.uint32), name=name)
 
     def public(self, name: str, index: int | None = None) -> Expr:
         """The value of the public input `name`, or of its element `index` if it is a tuple of ints."""
