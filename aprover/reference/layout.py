@@ -108,13 +108,26 @@ class Place:
         return len(self.table.reads) + self.table.lookup_openings + self.chunks
 
 
+def _excess(table: Table, masks: int) -> int:
+    """e"""
+    k = table.header.height
+    return max(0, table.numerator_degree(k + masks - 1) - k)
+
+
+def _log_kappa(table: Table, masks: int) -> int:
+    log = max(3, (table.header.height + masks - 1).bit_length())
+    while _excess(table, masks) // (2**log - masks) >= MAX_CHUNKS:
+        log += 1
+    return log
+
+
 class Layout:
     """Whatever the AIR and the parameters say of a proof before it is read; PARAMETERS unless they fit (section 6)."""
 
     def __init__(self, air: Air, parameters: ReferenceParameters) -> None:
         self.air, self.parameters = air, parameters
         masks = [t.rows_read * (parameters.queries + DEGREE) if parameters.zk else 0 for t in air.tables]
-        log_kappas = [max(3, (t.header.height + r - 1).bit_length()) for t, r in zip(air.tables, masks, strict=True)]
+        log_kappas = [_log_kappa(table, r) for table, r in zip(air.tables, masks, strict=True)]
         logs = level_logs(log_kappas)
         require(logs[0] + parameters.log_blowup <= 27, "PARAMETERS")
         arities = [above - below for above, below in pairwise(logs)] + [0]
@@ -147,10 +160,8 @@ class Layout:
         """of the committed FRI layers"""
 
     def _place(self, table: Table, masks: int, level: int, first_constraint: int) -> None:
-        k, length = table.header.height, 1 << self.domains[level].log_k
-        excess = max(0, table.numerator_degree(k + masks - 1) - k)
-        chunks = excess // (length - masks) + 1
-        require(chunks <= MAX_CHUNKS, "PARAMETERS")
+        length = 1 << self.domains[level].log_k
+        chunks = _excess(table, masks) // (length - masks) + 1
         columns = self.columns[level]
         self.places.append(Place(table, level, masks, length, chunks, tuple(columns), first_constraint))
         columns[Phase.PREPROCESSED] += table.header.preprocessed

@@ -105,6 +105,10 @@ class TableShape:
             degrees.append(column_degree + self.height - 1)
         return max(degrees, default=0)
 
+    def excess(self, masks: int) -> int:
+        """e of section 6: the degree of the quotient, for columns with so many masks, if it is not negative."""
+        return max(0, self.numerator_degree(self.height + masks - 1) - self.height)
+
 
 @attrs.frozen(cache_hash=True)
 class Shape:
@@ -231,10 +235,18 @@ def _log_lengths(log_kappas: list[int]) -> list[int]:
     return levels
 
 
+def _log_kappa(table: TableShape, masks: int) -> int:
+    """log2 of the least length with room for the masks and for the quotient in `MAX_CHUNKS` chunks."""
+    log = max(3, (table.height + masks - 1).bit_length())
+    while table.excess(masks) // ((1 << log) - masks) >= MAX_CHUNKS:
+        log += 1
+    return log
+
+
 @functools.lru_cache(maxsize=4096)
 def _layout(shape: Shape, masked_queries: int) -> Layout:
     masks = [table.masks(masked_queries) if masked_queries else 0 for table in shape.tables]
-    log_kappas = [max(3, (t.height + r - 1).bit_length()) for t, r in zip(shape.tables, masks, strict=True)]
+    log_kappas = [_log_kappa(table, mask) for table, mask in zip(shape.tables, masks, strict=True)]
     log_lengths = _log_lengths(log_kappas)
     columns = [[0] * len(PHASES) for _ in log_lengths]
     counts = [0] * len(log_lengths)
@@ -242,8 +254,7 @@ def _layout(shape: Shape, masked_queries: int) -> Layout:
     for table, mask, log_kappa in zip(shape.tables, masks, log_kappas, strict=True):
         level = max(t for t, one in enumerate(log_lengths) if one >= log_kappa)
         length = 1 << log_lengths[level]
-        excess = max(0, table.numerator_degree(table.height + mask - 1) - table.height)
-        chunks = excess // (length - mask) + 1
+        chunks = table.excess(mask) // (length - mask) + 1
         tables.append(TableLayout(level, log_lengths[level], mask, chunks))
         lookup, quotient = EXTENSION_DEGREE * table.lookup_columns, EXTENSION_DEGREE * chunks
         for phase, count in enumerate((table.preprocessed, table.columns, lookup, quotient)):
@@ -312,7 +323,7 @@ def layout_of(shape: Shape, parameters: Parameters) -> Layout:
 
     Raises:
         ProofFormatError: with code `PARAMETERS`: what sections 5 and 6 ask of shape and parameters together does not
-            hold: the level 0 domain is too large or has fewer indices than queries, or a quotient has too many chunks.
+            hold: the level 0 domain is too large, or has fewer indices than queries.
     """
     layout = shape.layout(parameters.queries if parameters.zk else 0)
     problem = misfit(layout, parameters.log_blowup, parameters.queries)
@@ -329,7 +340,4 @@ def misfit(layout: Layout, log_blowup: int, queries: int) -> str | None:
     indices = 1 << layout.log_indices(log_blowup)
     if queries > indices:
         return f"{queries} queries of {indices} distinct indices"
-    chunks = max(table.chunks for table in layout.tables)
-    if chunks > MAX_CHUNKS:
-        return f"{chunks} chunks of a quotient exceed {MAX_CHUNKS}"
     return None
