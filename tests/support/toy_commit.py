@@ -16,10 +16,10 @@ def key(name: str) -> bytes:
     return name.encode("ascii").ljust(32, b"\0")
 
 
-K_LEAF = key("aprover v1 merkle leaf")
-K_NODE = key("aprover v1 merkle node")
-K_AIR = key("aprover v1 air")
-K_TRANSCRIPT = key("aprover v1 transcript")
+K_LEAF = key("aprover v2 merkle leaf")
+K_NODE = key("aprover v2 merkle node")
+K_AIR = key("aprover v2 air")
+K_TRANSCRIPT = key("aprover v2 transcript")
 
 
 def hash_with(k: bytes, data: bytes) -> bytes:
@@ -42,6 +42,9 @@ class Tag(enum.IntEnum):
     FRI_CAP = 10
     FINAL = 11
     NONCE = 12
+    PREPROCESSED_CAP = 13
+    LOOKUP_CAP = 14
+    LOOKUP_SUM = 15
 
 
 class Transcript:

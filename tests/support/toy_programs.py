@@ -8,18 +8,24 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tests.support.toy_air import Draft
+from tests.support.toy_air import Draft, TableDraft
 from tests.support.toy_field import Array, P
 
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """One AIR with its public values, statement bytes and trace (rows, columns)."""
+    """One AIR with its public values, statement bytes and the traces (rows, columns) of its tables."""
 
     air: bytes
     publics: list[int]
     statement: bytes
-    trace: Array
+    traces: tuple[Array, ...]
+
+    @property
+    def trace(self) -> Array:
+        """The trace of the only table."""
+        (trace,) = self.traces
+        return trace
 
     def replace(self, **changes: object) -> Instance:
         """A copy with some fields changed."""
@@ -45,7 +51,7 @@ def fibonacci(log_height: int, a: int = 0, b: int = 1, *glitches: Glitch) -> Ins
     draft.boundary(1, 0, draft.public(1))
     draft.boundary(1, k - 1, draft.public(2))
     trace = _run([a, b], k, lambda row, _: [row[1], (row[0] + row[1]) % P], glitches)
-    return Instance(draft.encode(), [a, b, int(trace[-1, 1])], b"fibonacci", trace)
+    return Instance(draft.encode(), [a, b, int(trace[-1, 1])], b"fibonacci", (trace,))
 
 
 ROUND_CONSTANTS = (1, 2013265920, 77, 1234567890)
@@ -77,7 +83,7 @@ def mixer(log_height: int, columns: int, *glitches: Glitch, constants: tuple[int
         return [(pow(x, 3, P) * s + y + r) % P for x, y in zip(row, row[1:] + row[:1], strict=True)]
 
     trace = _run(start, k, step, glitches)
-    return Instance(draft.encode(), [1, int(trace[-1, -1])], b"mixer", trace)
+    return Instance(draft.encode(), [1, int(trace[-1, -1])], b"mixer", (trace,))
 
 
 def tribonacci(log_height: int, *glitches: Glitch) -> Instance:
@@ -93,7 +99,7 @@ def tribonacci(log_height: int, *glitches: Glitch) -> Instance:
         values.append(sum(values[-3:]) % P if at > 2 else at)
         values[at] += sum(glitch.amount for glitch in glitches if glitch.row == at)
     trace = np.array(values, dtype=np.uint64).reshape(k, 1) % np.uint64(P)
-    return Instance(draft.encode(), [int(trace[row, 0]) for row in (0, 1, 2, k - 1)], b"tribonacci", trace)
+    return Instance(draft.encode(), [int(trace[row, 0]) for row in (0, 1, 2, k - 1)], b"tribonacci", (trace,))
 
 
 def _run(start: list[int], rows: int, step: Callable[[list[int], int], list[int]], glitches: Sequence[Glitch]) -> Array:
@@ -107,31 +113,42 @@ def _run(start: list[int], rows: int, step: Callable[[list[int], int], list[int]
 
 
 def random_program(seed: int, log_height: int, wide: bool) -> Instance:
-    """A random AIR and a trace that satisfies it.
+    """A random AIR of one table without lookups, and a trace that satisfies it; see `RandomTable`."""
+    rng = random.Random(f"{seed} {log_height} {wide}")
+    columns = rng.randrange(28, 45) if wide else rng.randrange(1, 9)
+    publics = [rng.randrange(P) for _ in range(rng.randrange(4))]
+    draft = Draft(columns, log_height)
+    table = RandomTable(rng, draft, publics, slots=True)
+    trace = table.build()
+    draft.publics = len(publics)
+    statement = rng.randbytes(rng.randrange(80))
+    return Instance(draft.encode(), publics, statement, (trace,))
+
+
+class RandomTable:
+    """A random table and a trace that satisfies it.
 
     Column j is either free, or `x_j(i + o_j)` is a random polynomial (degree up to 8) of reads fewer than `o_j` rows
     ahead (of the row itself, columns before j, when `o_j = 0`), periodic columns, public values and constants;
-    boundaries hold at random rows.
+    boundaries hold at random rows. `build` may add public values: those of two boundaries.
     """
-    return _RandomProgram(seed, log_height, wide).build()
 
-
-class _RandomProgram:
-    def __init__(self, seed: int, log_height: int, wide: bool) -> None:
-        self.rng = rng = random.Random(f"{seed} {log_height} {wide}")
-        self.k = 1 << log_height
-        self.columns = rng.randrange(28, 45) if wide else rng.randrange(1, 9)
-        self.publics = [rng.randrange(P) for _ in range(rng.randrange(4))]
-        self.draft = Draft(self.columns, log_height, len(self.publics) + 2)
-        exponents = [rng.randrange(min(log_height, 5) + 1) for _ in range(rng.randrange(4))]
+    def __init__(self, rng: random.Random, draft: TableDraft, publics: list[int], *, slots: bool = False) -> None:
+        self.rng, self.draft, self.publics = rng, draft, publics
+        self.k, self.columns = 1 << draft.log_height, draft.columns
+        if slots:
+            draft.log_slots = rng.choice((0, 0, rng.randrange(draft.log_height - 1)))
+        self.run = self.k >> draft.log_slots
+        exponents = [rng.randrange(min(draft.log_height, 5) + 1) for _ in range(rng.randrange(4))]
         self.periodics = [[rng.randrange(P) for _ in range(1 << e)] for e in exponents]
-        self.periodic_names = [self.draft.periodic(v) for v in self.periodics]
+        self.periodic_names = [draft.periodic(v) for v in self.periodics]
         self.constants = [rng.choice((0, 1, P - 1, rng.randrange(P))) for _ in range(3)]
         self.offsets = [
-            rng.choice((None, 0, 1, 1, 1, 2, min(self.k - 1, rng.randrange(1, 16)))) for _ in range(self.columns)
+            rng.choice((None, 0, 1, 1, 1, 2, min(self.run - 1, rng.randrange(1, 16)))) for _ in range(self.columns)
         ]
         self.offsets[0] = 1  # at least one constraint
         self.max_degree = rng.choice((1, 2, 3, 4, 8))
+        self.readable = len(publics)
         self.formulas = [None if o is None else self._formula(j, o) for j, o in enumerate(self.offsets)]
 
     def _formula(self, column: int, offset: int) -> list[tuple[int, list[tuple[str, int, int]]]]:
@@ -143,8 +160,8 @@ class _RandomProgram:
                 kind = self.rng.choice(("read", "read", "read", "periodic", "public"))
                 if kind == "periodic" and self.periodics:
                     factors.append(("periodic", self.rng.randrange(len(self.periodics)), 0))
-                elif kind == "public" and self.publics:
-                    factors.append(("public", self.rng.randrange(len(self.publics)), 0))
+                elif kind == "public" and self.readable:
+                    factors.append(("public", self.rng.randrange(self.readable), 0))
                 elif offset:
                     factors.append(("read", self.rng.randrange(self.columns), self.rng.randrange(offset)))
                 elif column:
@@ -180,23 +197,22 @@ class _RandomProgram:
             total += value
         return total % P
 
-    def build(self) -> Instance:
+    def build(self) -> Array:
+        """The trace; the constraints are written into the draft."""
         trace = [[self.rng.randrange(P) for _ in range(self.columns)] for _ in range(self.k)]
         for row in range(self.k):
             for j, o in enumerate(self.offsets):
-                if o is not None and row >= o:
+                if o is not None and row % self.run >= o:
                     trace[row][j] = self._value(j, row - o, trace)
         for j, o in enumerate(self.offsets):
             if o is not None:
                 self._encode_formula(j, o)
         cells = [(self.rng.randrange(self.columns), self.rng.randrange(self.k)) for _ in range(2)]
-        first = len(self.publics)
-        for i, (column, row) in enumerate(cells):
-            self.draft.boundary(column, row, self.draft.public(first + i))
+        for column, row in cells:
+            self.draft.boundary(column, row, self.draft.public(len(self.publics)))
+            self.publics.append(trace[row][column])
         for _ in range(self.rng.randrange(6)):
             column, row = self.rng.randrange(self.columns), self.rng.randrange(self.k)
             if (column, row) not in cells:
                 self.draft.boundary(column, row, self.draft.constant(trace[row][column]))
-        publics = self.publics + [trace[row][column] for column, row in cells]
-        statement = self.rng.randbytes(self.rng.randrange(80))
-        return Instance(self.draft.encode(), publics, statement, np.array(trace, dtype=np.uint64))
+        return np.array(trace, dtype=np.uint64)
