@@ -203,8 +203,9 @@ static void rearrange(const apr_prover *p, const apr_prover_table *t, uint32_t *
             now = masks - done < AT_ONCE ? masks - done : AT_ONCE;
             apr_random_elements(&p->random, &cursor, b, now);
             for (uint32_t i = 0; i < now; i++) {
+                uint32_t *high = x + step * j + apr_bitrev(stride + done + i, log_n);
                 uint32_t *low = x + step * (j + 1) + apr_bitrev(done + i, log_n);
-                x[step * j + apr_bitrev(stride + done + i, log_n)] = b[i];
+                *high = fp_add(*high, b[i]);
                 *low = fp_sub(*low, b[i]);
             }
         }
