@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import reference, testing
 from ._version import __version__
-from .air import AirBuilder, Program, private, public
+from .air import AirBuilder, Bus, FixedTable, Program, TableBuilder, private, public
 from .air.check import check
 from .engine import (
     AdaptivePolicy,
@@ -42,7 +42,7 @@ from .errors import (
     VerificationError,
 )
 from .explaining import explain
-from .programs import Fibonacci, FibonacciU64, MerkleMembership, Poseidon2Chain, RangeProof, Sha256
+from .programs import Fibonacci, FibonacciU64, MerkleMembership, Poseidon2Chain, RangeProof, Sha256, Transfers
 from .proof import Proof
 from .security import SecurityReport
 from .statement import Statement
@@ -56,6 +56,7 @@ __all__ = [
     "AlwaysOffload",
     "AproverError",
     "BatchError",
+    "Bus",
     "ConstraintError",
     "DeadlineExceeded",
     "Engine",
@@ -66,6 +67,7 @@ __all__ = [
     "Fibonacci",
     "FibonacciU64",
     "FixedPolicy",
+    "FixedTable",
     "MerkleMembership",
     "Poseidon2Chain",
     "Program",
@@ -78,6 +80,8 @@ __all__ = [
     "SecurityReport",
     "Sha256",
     "Statement",
+    "TableBuilder",
+    "Transfers",
     "VerificationCode",
     "VerificationError",
     "__version__",

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..air.builder import AirBuilder, Column, Expr
+from ..air.builder import Column, Expr, TableBuilder
 from ..air.field import P
 from .poseidon2 import (
     EXTERNAL_CONSTANTS,
@@ -55,8 +55,8 @@ class Permutation(NamedTuple):
         return self.last[-1].state
 
     @classmethod
-    def declare(cls, b: AirBuilder) -> Self:
-        """Adds the columns, named ``input[0]`` and so on: once in an AIR."""
+    def declare(cls, b: TableBuilder) -> Self:
+        """Adds the columns, named ``input[0]`` and so on: once in a table."""
 
         def external(r: int) -> _External:
             return _External(b.columns(f"cube{r}", WIDTH), b.columns(f"state{r}", WIDTH))
@@ -72,7 +72,7 @@ class Permutation(NamedTuple):
             [external(r) for r in range(half, 2 * half)],
         )
 
-    def constrain(self, b: AirBuilder) -> None:
+    def constrain(self, b: TableBuilder) -> None:
         """On every row, `output` is the permutation of `input`, and no other cell is free."""
         inputs: list[Expr] = [*self.input]
         state = external_layer(inputs)
@@ -124,7 +124,7 @@ def fill(out: NDArray[np.uint32]) -> None:
 
 
 def _external_round(
-    b: AirBuilder, numbered: tuple[int, tuple[int, ...]], part: _External, state: list[Expr]
+    b: TableBuilder, numbered: tuple[int, tuple[int, ...]], part: _External, state: list[Expr]
 ) -> list[Expr]:
     r, constants = numbered
     shifted = [value + constant for value, constant in zip(state, constants, strict=True)]
