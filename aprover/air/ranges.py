@@ -52,7 +52,7 @@ def _realise(check: RangeCheck, width: int, range_table: Callable[[int], FixedTa
     if width == 1 and not (bits == 1 and _direct(check)):
         digits = table.automatic([f"{_label(check)}.bit[{i}]" for i in range(bits)])
         for digit in digits:
-            table.assert_boolean(digit, name=f"{check.name}: {digit} is boolean")
+            table.assert_boolean(digit)
         table.assert_equal(expr, _sum(digits, 1), name=f"{check.name}: sum of bits")
         return Limbs(check, tuple(digits), 1)
     if bits == 1 and _direct(check):
