@@ -27,6 +27,9 @@ __all__ = ["FilledRange", "Filling", "Masks", "Table"]
 Table = NDArray[np.uint32]
 """One table's columns: shape (columns, rows)."""
 
+_Values = dict[int, NDArray[np.uint32]]
+"""From slots to values on all rows."""
+
 MASK_DOMAIN = b"aprover: masks of lookup sums"
 
 
@@ -188,8 +191,9 @@ class Filling:
         for part, table in zip(self._parts, tables, strict=True):
             if part.ranges:
                 failures += _fill_limbs(part, table, publics)
+        values = self._on_buses(tables, publics)
         for bus in self._counted:
-            failures += self._fill_counts(bus, tables, publics)
+            failures += self._fill_counts(bus, tables, values)
         if self._masks:
             if entropy is None or len(entropy) < 32:
                 raise ValueError("a zero-knowledge AIR is completed with at least 32 bytes of entropy")
@@ -204,23 +208,35 @@ class Filling:
     def provided(self, number: int, tables: Sequence[Table], publics: Sequence[int]) -> TupleIndex:
         """The tuples of a bus on which tuples are looked up; other arguments as for `complete`."""
         (bus,) = [bus for bus in self._counted if bus.number == number]
-        return self._provided(bus, tables, publics).tuples
+        return self._provided(bus, self._on_buses(tables, publics)).tuples
 
-    def _provided(self, bus: _Counted, tables: Sequence[Table], publics: Sequence[int]) -> _Provided:
+    def _on_buses(self, tables: Sequence[Table], publics: Sequence[int]) -> list[_Values]:
+        """Of each table what it puts on buses on which tuples are looked up, by slots."""
+        slots: list[dict[int, int]] = [{} for _ in self._parts]
+        for bus in self._counted:
+            for side in (*bus.lookups, *(() if bus.number in self._fixed else bus.providers)):
+                for slot in (side.when, *side.values):
+                    slots[side.table].setdefault(slot, len(slots[side.table]))
+        return [
+            dict(zip(wanted, part.values(part.bus_code, list(wanted), table, publics), strict=True)) if wanted else {}
+            for wanted, part, table in zip(slots, self._parts, tables, strict=True)
+        ]
+
+    def _provided(self, bus: _Counted, values: Sequence[_Values]) -> _Provided:
         known = self._fixed.get(bus.number)
         if known is None:
-            pairs = [self._tuples(side, tables, publics) for side in bus.providers]
+            pairs = [_tuples(side, values) for side in bus.providers]
             index = TupleIndex(np.concatenate([tuples for _, tuples in pairs], axis=1))
             known = _Provided(index, [rows for rows, _ in pairs])
             if bus.fixed:
                 self._fixed[bus.number] = known
         return known
 
-    def _fill_counts(self, bus: _Counted, tables: Sequence[Table], publics: Sequence[int]) -> Iterator[Failure]:
-        index, provided_rows = self._provided(bus, tables, publics)
+    def _fill_counts(self, bus: _Counted, tables: Sequence[Table], values: Sequence[_Values]) -> Iterator[Failure]:
+        index, provided_rows = self._provided(bus, values)
         counts = np.zeros(index.size, dtype=np.int64)
         for side in bus.lookups:
-            rows, tuples = self._tuples(side, tables, publics)
+            rows, tuples = _tuples(side, values)
             found = index.find(tuples)
             missing = np.flatnonzero(found < 0)
             if len(missing):
@@ -235,15 +251,13 @@ class Filling:
             column[rows] = counts[start : start + len(rows)]
             start += len(rows)
 
-    def _tuples(
-        self, side: _Side, tables: Sequence[Table], publics: Sequence[int]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """The rows that put something on the bus, and what: shape (width, rows)."""
-        part = self._parts[side.table]
-        when, *values = part.values(part.bus_code, (side.when, *side.values), tables[side.table], publics)
-        rows = np.flatnonzero(when)
-        tuples = np.array(values)
-        return rows, tuples if len(rows) == len(when) else tuples[:, rows]
+
+def _tuples(side: _Side, values: Sequence[_Values]) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """The rows that put something on the bus, and what: shape (width, rows)."""
+    own = values[side.table]
+    rows = np.flatnonzero(own[side.when])
+    tuples = np.array([own[slot] for slot in side.values])
+    return rows, tuples if len(rows) == len(own[side.when]) else tuples[:, rows]
 
 
 def _is_counted(tables: Sequence[TableBuilder], bus: Bus) -> bool:
