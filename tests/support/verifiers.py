@@ -6,6 +6,8 @@ The C side is called through its public header directly, so that it can be given
 from __future__ import annotations
 
 import functools
+import secrets
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,12 +47,46 @@ def native(air: bytes, publics: Sequence[int], statement: bytes, proof: bytes, p
         size = lib.aprover_verify_memory(loaded, parameters)
         memory, _owner = aligned(size)
         words = ffi.new("uint32_t[]", [*publics, 0])
+        caps = caps_of(air, proof[:8])
         status = lib.aprover_verify(
-            loaded, words, ffi.from_buffer(statement), len(statement), data, len(proof), memory, size, path, error
-        )
+            loaded, ffi.from_buffer(caps) if caps else ffi.NULL, len(caps), words, ffi.from_buffer(statement),
+            len(statement), data, len(proof), memory, size, path, error,
+        )  # fmt: skip
     if status != lib.APROVER_OK and status not in _NAMES:
         raise NativeError(status)
     return _NAMES.get(status)
+
+
+@functools.lru_cache(maxsize=256)
+def _preprocessed(air: bytes, parameters: bytes) -> tuple[Any, Any]:
+    """The commitment to the preprocessed columns, NULL if there are none, and its memory."""
+    loaded, _ = load(air)
+    given, error = c_parameters(parameters), ffi.new("aprover_error *")
+    size = lib.aprover_preprocess_memory(loaded, given)
+    if size == 0:
+        return ffi.NULL, None
+    memory, owner = aligned(size)
+    made = lib.aprover_preprocess(loaded, given, memory, size, ffi.NULL, 0, error)
+    if made == ffi.NULL:
+        raise NativeError(error.status)
+    return made, owner
+
+
+@functools.lru_cache(maxsize=256)
+def caps_of(air: bytes, parameters: bytes) -> bytes:
+    """The caps of the preprocessed columns, by the C side, for parameters that fit; empty if there are none."""
+    made, _owner = _preprocessed(air, parameters)
+    if made == ffi.NULL:
+        return b""
+    length = ffi.new("size_t *")
+    caps = lib.aprover_preprocessed_caps(made, length)
+    return bytes(ffi.buffer(caps, length[0]))
+
+
+def c_parameters(parameters: bytes) -> Any:
+    """The eight bytes of section 5 as the C side takes them."""
+    *head, queries = struct.unpack("<4BI", parameters)
+    return ffi.new("aprover_parameters *", (*head, queries))
 
 
 def native_portable(air: bytes, publics: Sequence[int], statement: bytes, proof: bytes) -> str | None:
@@ -58,15 +94,17 @@ def native_portable(air: bytes, publics: Sequence[int], statement: bytes, proof:
     return native(air, publics, statement, proof, PORTABLE)
 
 
-def native_prove(instance: Instance, parameters: bytes, path: int = 0) -> bytes:
-    """The C prover's proof. Raises NativeError with its status."""
+def native_prove(instance: Instance, parameters: bytes, path: int = 0, entropy: bytes | None = None) -> bytes:
+    """The C prover's proof. Raises NativeError with its status.
+
+    A zero-knowledge proof is made with `entropy`, 32 bytes, or with fresh ones.
+    """
     loaded, _ = load(instance.air)
-    job = ffi.new("aprover_job *")
-    job.air = loaded
-    job.parameters.log_blowup, job.parameters.grinding_bits = parameters[0], parameters[1]
-    job.parameters.cap_log, job.parameters.batching = parameters[2], parameters[3]
-    job.parameters.queries = int.from_bytes(parameters[4:], "little")
-    given = ffi.addressof(job, "parameters")
+    job, given = ffi.new("aprover_job *"), c_parameters(parameters)
+    job.air, job.parameters = loaded, given[0]
+    job.preprocessed, _kept = _preprocessed(instance.air, parameters)
+    random_bytes = ffi.from_buffer(entropy or secrets.token_bytes(32))
+    job.entropy = random_bytes if parameters[3] & lib.APROVER_FLAG_ZERO_KNOWLEDGE else ffi.NULL
     publics = ffi.new("uint32_t[]", [*instance.publics, 0])
     statement = ffi.from_buffer(instance.statement)
     size, bound = lib.aprover_prove_memory(loaded, given, 1), lib.aprover_proof_bound(loaded, given)
@@ -74,11 +112,12 @@ def native_prove(instance: Instance, parameters: bytes, path: int = 0) -> bytes:
     proof = ffi.new("uint8_t[]", max(bound, 1))
     job.publics, job.statement, job.statement_length = publics, statement, len(instance.statement)
     job.arena, job.arena_bytes, job.proof, job.proof_capacity, job.path = arena, size, proof, bound, path
-    target = lib.aprover_prove_trace(job)
-    if target == ffi.NULL:
-        raise NativeError("no room for the trace")
-    columns = np.ascontiguousarray(instance.trace.T.astype("<u4")).tobytes()
-    ffi.memmove(target, columns, len(columns))
+    for i, trace in enumerate(instance.traces):
+        target = lib.aprover_prove_trace(job, i)
+        if target == ffi.NULL:
+            raise NativeError("no room for the trace")
+        columns = np.ascontiguousarray(trace.T.astype("<u4")).tobytes()
+        ffi.memmove(target, columns, len(columns))
     error = ffi.new("aprover_error *")
     status = lib.aprover_prove(job, error)
     if status != lib.APROVER_OK:
