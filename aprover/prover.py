@@ -6,6 +6,7 @@ Every call releases the GIL while it is in C. Nothing here knows an event loop; 
 from __future__ import annotations
 
 import functools
+import secrets
 import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,8 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._native import ffi, lib
-from .air import CompiledAir, Program
+from .air import CompiledAir, Program, tracing
 from .errors import AproverError, ProgramError, ProveError, rejection
+from .loading import (
+    ALIGNMENT,
+    LoadedAir,
+    aligned,
+    c_parameters,
+    load,
+    pointer,
+    preprocessed,
+    preprocessed_caps,
+    proof_shape_in_c,
+    shape_in_c,
+)
 from .programs import poseidon2
 from .security import Parameters
 
@@ -29,6 +42,7 @@ __all__ = [
     "instruction_set",
     "memory",
     "prepare",
+    "proof_shape_in_c",
     "prove",
     "prove_prepared",
     "shape_in_c",
@@ -39,7 +53,7 @@ __all__ = [
 PATHS = {"auto": 0, "portable": 1, "avx2": 2}
 """Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the portable one."""
 
-ALIGNMENT = 64
+ENTROPY_BYTES = 32
 KEPT_ARENA_BYTES = 64 * 2**20
 """Arenas up to this size stay with their thread from one proof to the next: no page faults in the steady state."""
 
@@ -59,60 +73,9 @@ class Flags(Protocol):
         """Raises the caller's own exception if the flag is set."""
 
 
-@attrs.frozen(eq=False)
-class _LoadedAir:
-    pointer: Any
-    memory: NDArray[np.uint8]
-    """Owns what `pointer` points to; read-only after loading, so threads share it."""
-
-
-def _aligned(size: int) -> NDArray[np.uint8]:
-    """Uninitialised bytes at an address that is a multiple of `ALIGNMENT`."""
-    raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
-
-
-def _pointer(kind: str, data: object) -> Any:
-    return ffi.cast(kind, ffi.from_buffer(data))
-
-
-@functools.lru_cache(maxsize=512)
-def _load(air: CompiledAir) -> _LoadedAir:
-    words = ffi.from_buffer("uint32_t[]", air.data)
-    size = lib.aprover_air_memory(words, len(words))
-    if size == 0:
-        raise ProveError("the AIR's header is outside docs/protocol.md, section 4.1")
-    block = _aligned(size)
-    error = ffi.new("aprover_error *")
-    if lib.aprover_air_load(words, len(words), ffi.from_buffer(block), size, error) != lib.APROVER_OK:
-        raise ProveError(f"the AIR breaks rule {error.detail} of csrc/air.c at word {error.index}")
-    return _LoadedAir(ffi.cast("aprover_air *", ffi.from_buffer(block)), block)
-
-
-def shape_in_c(air: CompiledAir) -> dict[str, int]:
-    """What the C core derives from the bytecode, by the names of `aprover_shape`; to compare with the builder's own."""
-    shape = ffi.new("aprover_shape *")
-    lib.aprover_air_shape(_load(air).pointer, shape)
-    return {name: int(getattr(shape, name)) for name, _ in ffi.typeof("aprover_shape").fields}
-
-
 def instruction_set(path: str = "auto") -> str:
     """The instruction set that a path takes on this machine: ``"portable"`` or ``"avx2"``."""
     return "avx2" if lib.aprover_path(PATHS[path]) == PATHS["avx2"] else "portable"
-
-
-def _c_parameters(parameters: Parameters) -> Any:
-    return ffi.new(
-        "aprover_parameters *",
-        (
-            parameters.log_blowup,
-            parameters.grinding_bits,
-            parameters.cap_log,
-            int(parameters.independent),
-            parameters.queries,
-        ),
-    )
 
 
 def memory(air: CompiledAir, parameters: Parameters) -> int:
@@ -121,7 +84,7 @@ def memory(air: CompiledAir, parameters: Parameters) -> int:
     Raises:
         ProveError: The parameters do not fit the AIR (section 5).
     """
-    size = int(lib.aprover_prove_memory(_load(air).pointer, _c_parameters(parameters), 1))
+    size = int(lib.aprover_prove_memory(load(air).pointer, c_parameters(parameters), 1))
     if size == 0:
         raise ProveError(f"{parameters} do not fit a trace of {air.height} rows")
     return size
@@ -130,7 +93,7 @@ def memory(air: CompiledAir, parameters: Parameters) -> int:
 def blake3_keyed(key: bytes, data: NDArray[np.uint8]) -> bytes:
     """BLAKE3 in keyed mode: a key of 32 bytes, 32 bytes out. Releases the GIL."""
     out = ffi.new("uint8_t[32]")
-    lib.aprover_blake3_keyed(key, _pointer("uint8_t *", data), data.nbytes, out)
+    lib.aprover_blake3_keyed(key, pointer("uint8_t *", data), data.nbytes, out)
     return bytes(ffi.buffer(out))
 
 
@@ -151,48 +114,59 @@ def _arena(size: int) -> NDArray[np.uint8]:
     kept: NDArray[np.uint8] | None = getattr(_local, "arena", None)
     if kept is not None and len(kept) >= size:
         return kept
-    arena = _aligned(size)
+    arena = aligned(size)
     arena[:ALIGNMENT] = 0
     if size <= KEPT_ARENA_BYTES:
         _local.arena = arena
     return arena
 
 
-def write_trace(program: Program, columns: NDArray[np.uint32], control: Flags | None = None) -> None:
-    """Have the program make its trace, in C if it can.
+def write_trace(
+    program: Program,
+    air: CompiledAir,
+    tables: Sequence[NDArray[np.uint32]],
+    control: Flags | None = None,
+    entropy: bytes | None = None,
+) -> None:
+    """Have the program make its trace, in C if it can, and fill the columns that follow from it.
 
     Args:
         program: Whose trace.
-        columns: Zeroed, contiguous, of shape (columns, height).
+        air: Its AIR, for zero knowledge or not.
+        tables: Of each table a zeroed, contiguous array of shape (columns, height).
         control: Stops a generator in C; a program's own `trace` runs to its end.
+        entropy: For a zero-knowledge AIR: at least 32 bytes of the system's randomness, never used before.
 
     Raises:
+        ConstraintError: A value is out of its range, or a lookup finds nothing.
         ProveError: `trace` raised (its exception is the cause), or there is no such generator.
         AproverError: What `trace` raised, if it is one of these.
         Exception: What `control.check` raises, if `control` was cancelled.
     """
     native = program.native_trace()
     if native is None:
-        _run_trace(program, columns)
+        _run_trace(program, air, tables, entropy)
         return
+    columns = tables[0][: air.tables[0].written]
     status = lib.aprover_generate(
         native[0],
         native[1],
         len(native[1]),
-        _pointer("uint32_t *", columns),
+        pointer("uint32_t *", columns),
         columns.shape[0],
-        columns.shape[1].bit_length() - 1,
-        ffi.NULL if control is None else _pointer("int32_t *", control.cancel_flag),
+        air.tables[0].log_height,
+        ffi.NULL if control is None else pointer("int32_t *", control.cancel_flag),
     )
     if status == lib.APROVER_CANCELLED and control is not None:
         control.check()
     if status != lib.APROVER_OK:
         raise ProveError(f"{program.id}: the trace generator {native[0]} failed with status {status}")
+    tracing.complete(program, air, tables, entropy)
 
 
-def _run_trace(program: Program, columns: NDArray[np.uint32]) -> None:
+def _run_trace(program: Program, air: CompiledAir, tables: Sequence[NDArray[np.uint32]], entropy: bytes | None) -> None:
     try:
-        program.trace(columns.T)
+        tracing.fill(program, air, tables, entropy)
     except AproverError:
         raise
     except Exception as error:
@@ -203,20 +177,22 @@ def _run_trace(program: Program, columns: NDArray[np.uint32]) -> None:
 class _Plan:
     """What all proofs with the same constraints and parameters have in common."""
 
-    loaded: _LoadedAir
+    loaded: LoadedAir
     job: Any
     """An `aprover_job` with these filled in, to be copied."""
     memory: int
     proof_bound: int
+    has_preprocessed: bool
 
 
 @functools.lru_cache(maxsize=512)
 def _plan(air: CompiledAir, parameters: Parameters) -> _Plan:
-    loaded, c_parameters = _load(air), _c_parameters(parameters)
+    loaded, in_c = load(air), c_parameters(parameters)
     size = memory(air, parameters)
     job = ffi.new("aprover_job *")
-    job.air, job.parameters = loaded.pointer, c_parameters[0]
-    return _Plan(loaded, job, size, int(lib.aprover_proof_bound(loaded.pointer, c_parameters)))
+    job.air, job.parameters = loaded.pointer, in_c[0]
+    bound = int(lib.aprover_proof_bound(loaded.pointer, in_c))
+    return _Plan(loaded, job, size, bound, any(table.preprocessed for table in air.tables))
 
 
 @attrs.define(eq=False)
@@ -226,7 +202,7 @@ class Prepared:
     Attributes:
         program: What is proved.
         air: Its constraints.
-        native: Whether the trace is made in C, so that the proof can share a C call with others.
+        native: Whether the whole trace is made in C, so that the proof can share a C call with others.
         memory: Bytes of arena for one thread.
     """
 
@@ -235,6 +211,8 @@ class Prepared:
     native: bool
     memory: int
     control: Flags | None
+    _entropy: bytes | None = attrs.field(repr=False)
+    """Of the masks; in zero knowledge only."""
     _job: Any = attrs.field(repr=False)
     _proof: NDArray[np.uint8] = attrs.field(repr=False)
     _owned: tuple[object, ...] = attrs.field(repr=False)
@@ -249,7 +227,7 @@ class Team:
 
     def __init__(self, lanes: int) -> None:
         """lanes: 1 to 16 threads, the one that proves included."""
-        self._memory = _aligned(lib.aprover_team_memory())
+        self._memory = aligned(lib.aprover_team_memory())
         self._team = ffi.cast("aprover_team *", ffi.from_buffer(self._memory))
         self.lanes = lanes
         self._lock = threading.Lock()
@@ -269,7 +247,7 @@ class Team:
                 return
             self._entered += 1
         try:
-            lib.aprover_help(self._team, _pointer("int32_t *", leave))
+            lib.aprover_help(self._team, pointer("int32_t *", leave))
         finally:
             with self._lock:
                 self._entered -= 1
@@ -293,9 +271,10 @@ class Team:
 def prepare(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> Prepared:
     """Everything that a proof needs but the work. Takes tens of microseconds for a program whose AIR is cached.
 
-    Runs the program's `public_outputs`. Arguments and errors as for `prove`.
+    The first proof of an AIR with preprocessed columns waits until these are committed. Runs the program's
+    `public_outputs`. Arguments and errors as for `prove`.
     """
-    air = program.compiled()
+    air = program.compiled(zk=parameters.zk)
     statement = program.statement()
     plan = _plan(air, parameters)
     publics = ffi.new("uint32_t[]", air.publics(statement))
@@ -316,13 +295,21 @@ def prepare(program: Program, parameters: Parameters, *, control: Flags | None =
         job.cancel = cancel = ffi.from_buffer("int32_t[]", control.cancel_flag)
         job.progress = progress = ffi.from_buffer("uint32_t[]", control.progress_value)
         flags = (cancel, progress)
-    native = program.native_trace()
-    arguments = None
+    native = program.native_trace() if air.filling.is_empty else None
+    arguments = commitment = entropy = None
     if native is not None:
         job.generator, arguments = native[0], ffi.new("uint32_t[]", native[1])
         job.arguments, job.arguments_count = arguments, len(native[1])
-    owned = (plan, publics, statement_bytes, proof_bytes, flags, arguments)
-    return Prepared(program, air, native is not None, plan.memory, control, job, proof, owned)
+    if plan.has_preprocessed:
+        commitment = preprocessed(air, parameters)
+        assert commitment is not None
+        job.preprocessed = commitment.pointer
+    if parameters.zk:
+        entropy = secrets.token_bytes(ENTROPY_BYTES)
+        job.entropy = masks = ffi.new("uint8_t[]", entropy)
+        flags = (*flags, masks)
+    owned = (plan, publics, statement_bytes, proof_bytes, flags, arguments, commitment)
+    return Prepared(program, air, native is not None, plan.memory, control, entropy, job, proof, owned)
 
 
 def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> list[bytes | Exception]:
@@ -380,11 +367,13 @@ def _memory_for(item: Prepared, team: Team | None) -> int:
 
 
 def _place_trace(item: Prepared, job: Any) -> None:
-    air = item.air
-    trace = lib.aprover_prove_trace(job)
-    flat = np.frombuffer(ffi.buffer(trace, 4 * air.columns * air.height), dtype=np.uint32)
-    flat[:] = 0
-    _run_trace(item.program, flat.reshape(air.columns, air.height))
+    tables = []
+    for i, table in enumerate(item.air.tables):
+        trace = lib.aprover_prove_trace(job, i)
+        flat = np.frombuffer(ffi.buffer(trace, 4 * table.columns * table.height), dtype=np.uint32)
+        flat[:] = 0
+        tables.append(flat.reshape(table.columns, table.height))
+    write_trace(item.program, item.air, tables, item.control, item._entropy)
 
 
 def _result(item: Prepared, job: Any, error: Any) -> bytes | Exception:
@@ -429,12 +418,22 @@ def _caused(error: ProveError, cause: BaseException) -> ProveError:
 
 def _failure(status: int, air: CompiledAir, error: Any) -> ProveError:
     if status == lib.APROVER_ERROR_CONSTRAINTS:
-        return ProveError("the trace does not satisfy the constraints; aprover.check(program) says where")
+        of = f" of table {air.tables[error.detail].name!r}" if len(air.tables) > 1 else ""
+        return ProveError(f"the trace does not satisfy the constraints{of}; aprover.check(program) says where")
+    if status == lib.APROVER_ERROR_LOOKUPS:
+        return ProveError("what is put on the buses does not balance; aprover.check(program) says which tuples")
     if status == lib.APROVER_ERROR_TRACE:
-        column, row = divmod(int(error.index), air.height)
-        failure = ProveError(f"the trace's value in column {air.column_names[column]}, row {row} is not below p")
-        return _caused(failure, ProgramError(field=f"trace[{row}, {column}]", allowed="0 to 2013265920"))
+        return _not_canonical(air, error)
     return ProveError(f"the C core failed with status {status}, index {int(error.index)}")
+
+
+def _not_canonical(air: CompiledAir, error: Any) -> ProveError:
+    table = air.tables[error.detail]
+    column, row = divmod(int(error.index), table.height)
+    of = f" of table {table.name!r}" if len(air.tables) > 1 else ""
+    failure = ProveError(f"the trace's value in column {table.column_names[column]}{of}, row {row} is not below p")
+    field = f"trace[{row}, {column}]" if len(air.tables) == 1 else f"trace[{table.name!r}][{row}, {column}]"
+    return _caused(failure, ProgramError(field=field, allowed="0 to 2013265920"))
 
 
 _REJECTIONS = {
@@ -450,6 +449,9 @@ _REJECTIONS = {
     lib.APROVER_REJECT_DEEP: "DEEP",
     lib.APROVER_REJECT_FRI_FOLD: "FRI_FOLD",
     lib.APROVER_REJECT_FRI_FINAL: "FRI_FINAL",
+    lib.APROVER_REJECT_LOOKUP_SUM: "LOOKUP_SUM",
+    lib.APROVER_REJECT_PREPROCESSED_MERKLE: "PREPROCESSED_MERKLE",
+    lib.APROVER_REJECT_LOOKUP_MERKLE: "LOOKUP_MERKLE",
 }
 
 
@@ -471,18 +473,21 @@ def verify(
     Raises:
         VerificationError: With the code of the check that failed.
     """
-    loaded = _load(air)
+    loaded = load(air)
     values = np.array(publics, dtype=np.uint32)
-    c_parameters = ffi.new("aprover_parameters *")
+    in_c = ffi.new("aprover_parameters *")
     error = ffi.new("aprover_error *")
-    data = _pointer("uint8_t *", body)
-    status = lib.aprover_proof_parameters(loaded.pointer, data, len(body), c_parameters, error)
+    data = pointer("uint8_t *", body)
+    status = lib.aprover_proof_parameters(loaded.pointer, data, len(body), in_c, error)
     if status == lib.APROVER_OK:
-        scratch = _aligned(int(lib.aprover_verify_memory(loaded.pointer, c_parameters)))
+        caps = preprocessed_caps(air, Parameters.from_bytes(body[:8]))
+        scratch = aligned(int(lib.aprover_verify_memory(loaded.pointer, in_c)))
         status = lib.aprover_verify(
             loaded.pointer,
-            _pointer("uint32_t *", values),
-            _pointer("uint8_t *", statement),
+            pointer("uint8_t *", caps) if caps else ffi.NULL,
+            len(caps),
+            pointer("uint32_t *", values),
+            pointer("uint8_t *", statement),
             len(statement),
             data,
             len(body),
@@ -493,15 +498,19 @@ def verify(
         )
     if status != lib.APROVER_OK:
         if status in _REJECTIONS:
-            raise rejection(_REJECTIONS[status], _where(_REJECTIONS[status], error))
+            raise rejection(_REJECTIONS[status], _where(_REJECTIONS[status], air, error))
         raise ProveError(f"the C core failed with status {status}, index {int(error.index)}")
     return Parameters.from_bytes(body[:8])
 
 
-def _where(code: str, error: Any) -> str:
+def _where(code: str, air: CompiledAir, error: Any) -> str:
     """What the C core knows beyond the code."""
     if code in ("TRUNCATED", "NON_CANONICAL", "TRAILING"):
         return f"byte {int(error.index)} of the proof"
     if code.startswith("FRI"):
         return f"FRI layer {int(error.detail)}"
+    if code == "QUOTIENT" and len(air.tables) > 1:
+        return f"table {air.tables[error.detail].name!r}"
+    if code.endswith("MERKLE") and len(air.tables) > 1:
+        return f"the tree of level {int(error.detail)}"
     return ""

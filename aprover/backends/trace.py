@@ -15,6 +15,7 @@ from .. import prover
 from ..air import CompiledAir, Program, program_from_statement
 from ..air.check import check_trace
 from ..air.field import P
+from ..air.filling import Table
 from ..air.program import describe
 from ..errors import AproverError, ProgramError, VerificationCode, VerificationError
 from ..proof import HEADER_BYTES, TRACE_BODY_BYTES, BackendName, Proof
@@ -23,7 +24,7 @@ from .base import Control, Cost, Prefer, field_names
 
 __all__ = ["TraceBackend", "commitment"]
 
-KEY = b"aprover v1 trace backend".ljust(32, b"\0")
+KEY = b"aprover v2 trace backend".ljust(32, b"\0")
 ALIGNMENT = 64
 # Making a value of the trace and hashing it, on the machine class that docs/architecture.md names.
 SECONDS_PER_BYTE = 0.8e-9
@@ -33,18 +34,26 @@ SECONDS_PER_CHECK = 200e-6
 SECONDS_PER_CHECKED = 2e-9
 
 
-def _layout(statement: Statement, air: CompiledAir) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint32]]:
-    """One buffer that is hashed as it stands: (owner, what is hashed, the zeroed trace inside it, aligned)."""
+def _layout(statement: Statement, air: CompiledAir) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Table]]:
+    """One buffer that is hashed as it stands: (owner, what is hashed, the zeroed tables inside it).
+
+    The first table is aligned; so are the others to four bytes, since all parts between them are whole words.
+    """
     data = statement.to_bytes()
     head = len(data).to_bytes(8, "little") + data
-    head += air.columns.to_bytes(4, "little") + air.log_height.to_bytes(4, "little")
-    trace_bytes = 4 * air.columns * air.height
-    owner = np.zeros(len(head) + trace_bytes + ALIGNMENT, dtype=np.uint8)
-    start = len(head) + (-(owner.ctypes.data + len(head))) % ALIGNMENT
-    message = owner[start - len(head) : start + trace_bytes]
+    sizes = [8 + 4 * table.columns * table.height for table in air.tables]
+    start = ALIGNMENT + len(head) + 8
+    owner = np.zeros(start + sum(sizes) + ALIGNMENT, dtype=np.uint8)
+    start += -(owner.ctypes.data + start) % ALIGNMENT - len(head) - 8
+    message = owner[start : start + len(head) + sum(sizes)]
     message[: len(head)] = np.frombuffer(head, dtype=np.uint8)
-    trace = message[len(head) :].view(np.uint32).reshape(air.columns, air.height).T
-    return owner, message, trace
+    tables, at = [], len(head)
+    for table, size in zip(air.tables, sizes, strict=True):
+        words = message[at : at + size].view(np.uint32)
+        words[0], words[1] = table.columns, table.log_height
+        tables.append(words[2:].reshape(table.columns, table.height))
+        at += size
+    return owner, message, tables
 
 
 def commitment(program: Program, control: Control | None = None, *, check: bool) -> bytes:
@@ -62,15 +71,15 @@ def commitment(program: Program, control: Control | None = None, *, check: bool)
     if control is not None:
         control.check()
         control.phase = "trace"
-    _owner, message, trace = _layout(statement, air)
-    prover.write_trace(program, trace.T, control)
-    if trace.max() >= P:
+    _owner, message, tables = _layout(statement, air)
+    prover.write_trace(program, air, tables, control)
+    if max(int(table.max()) for table in tables) >= P:
         raise ProgramError(f"{program.id}: trace() wrote a value that is not below {P}")
     if control is not None:
         control.check()
         control.phase = "prove"
     if check:
-        check_trace(describe(program), air, trace, air.publics(statement))
+        check_trace(describe(program), air, [table.T for table in tables], air.publics(statement))
     return prover.blake3_keyed(KEY, message)
 
 
@@ -136,10 +145,10 @@ class TraceBackend:
     def cost(self, program: Program, *, security: int, prefer: Prefer) -> Cost:  # noqa: ARG002
         """See `Backend.cost`. Does not count a user's own trace()."""
         air = program.compiled()
-        trace_bytes = 4 * air.columns * air.height
+        trace_bytes = 4 * air.cells
         duration = SECONDS_PER_PROOF + SECONDS_PER_BYTE * trace_bytes
         if program.native_trace() is None:
-            duration += SECONDS_PER_CHECK + SECONDS_PER_CHECKED * air.cost * air.height
+            duration += SECONDS_PER_CHECK + SECONDS_PER_CHECKED * sum(table.cost * table.height for table in air.tables)
         # The statement's outputs are not known without the work; their few bytes are left out.
         return Cost(
             duration=duration,
