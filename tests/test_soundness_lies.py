@@ -15,13 +15,16 @@ import pytest
 
 from tests.support import lies
 from tests.support.lies import FixedOpening, NearestLayer
-from tests.support.toy_air import Air, decode
+from tests.support.toy_air import Table, decode
 from tests.support.toy_commit import K_LEAF, K_NODE
 from tests.support.toy_field import P
+from tests.support.toy_layout import Layout, Parameters
+from tests.support.toy_lie import Both, Lie
 from tests.support.toy_programs import ROUND_CONSTANTS, SELECTOR, Glitch, Instance, mixer
-from tests.support.toy_prover import STOP, Both, Lie, Parameters, prove
+from tests.support.toy_prover import prove
 from tests.support.verifiers import VERIFIERS
 
+STOP = 64
 HEIGHTS = (3, 5, 10)
 COLUMNS = {"narrow": 3, "wide": 18}
 LOG_BLOWUP = {3: 3, 5: 3, 10: 2}
@@ -71,8 +74,13 @@ class Scene:
         return _mixer(self.log_height, self.columns, glitches)
 
     @property
-    def air(self) -> Air:
-        return _decode(self.instance().air)
+    def air(self) -> Table:
+        """Its only table."""
+        return _decode(self.instance().air).tables[0]
+
+    @property
+    def shape(self) -> Layout:
+        return Layout(_decode(self.instance().air), Parameters.from_bytes(self.parameters()))
 
 
 @functools.lru_cache(maxsize=64)
@@ -105,7 +113,7 @@ def steps(*glitches: Glitch, lie: Lie | None = None) -> Make:
     return lambda scene: (scene.instance(*glitches), lie or Lie())
 
 
-def output(change_lie: Callable[[Air], Lie] = lambda _: Lie()) -> Make:
+def output(change_lie: Callable[[Table], Lie] = lambda _: Lie()) -> Make:
     """The trace is true and the public output is not."""
 
     def make(scene: Scene) -> tuple[Instance, Lie]:
@@ -127,7 +135,7 @@ def shared_boundaries(scene: Scene) -> tuple[Instance, Lie]:
 
 
 def false_opening(index: int, component: int = 0) -> Make:
-    return lambda scene: (scene.instance(), lies.FalseOpening(range(scene.air.openings)[index], component))
+    return lambda scene: (scene.instance(), lies.FalseOpening(range(scene.shape.openings)[index], component))
 
 
 def falsehoods(scene: Scene) -> Iterator[tuple[str, Make]]:
@@ -140,7 +148,7 @@ def falsehoods(scene: Scene) -> Iterator[tuple[str, Make]]:
         yield f"one cell of row {row} is altered", steps(lie=lies.AlteredCell(row, right))
     yield "the first value is not the public one", steps(Glitch(0, 0))
     yield "the public output is false", output()
-    omitted: Callable[[Air], Lie] = lambda air: lies.Omitted(air.constraints - 1)  # noqa: E731
+    omitted: Callable[[Table], Lie] = lambda air: lies.Omitted(air.constraints - 1)  # noqa: E731
     yield "the public output is false and its boundary omitted", output(omitted)
     yield "a step is wrong and its constraint omitted", steps(Glitch(middle, 1), lie=lies.Omitted(1))
     yield "the trace and the quotient use other periodic values", other_periodics
@@ -240,7 +248,7 @@ def verdicts(told_here: Told, scene: Scene) -> dict[str, str | None]:
     """What each verifier says of the lying prover's proof."""
     instance, lie = told_here.make(scene)
     claim = instance.air, instance.publics, instance.statement
-    proof = prove(*claim, scene.parameters(told_here.grinding_bits), instance.trace, Both(lie, told_here.cover))
+    proof = prove(*claim, scene.parameters(told_here.grinding_bits), instance.traces, Both(lie, told_here.cover))
     return {name: verify(*claim, proof) for name, verify in VERIFIERS.items()}
 
 
@@ -255,8 +263,8 @@ class TestLies:
     @pytest.mark.parametrize("scene", SCENES, ids=lambda s: f"2^{s.log_height} {s.layout}")
     def test_the_true_claim_is_accepted(self, scene: Scene) -> None:
         """The scenes are fair: without a lie, both verifiers accept, and the layout is what the scene says."""
-        assert scene.air.narrow == (scene.layout == "narrow")
-        assert scene.air.chunks == 3
+        assert scene.shape.narrow == (scene.layout == "narrow")
+        assert [place.chunks for place in scene.shape.places] == [3]
         assert set(verdicts(Told(steps(), Lie(), ""), scene).values()) == {None}
 
     @pytest.mark.parametrize(("scene", "told_here"), CASES)

@@ -19,8 +19,9 @@ import numpy as np
 from tests.support import toy_field as tf
 from tests.support import toy_prover as tp
 from tests.support.toy_commit import K_LEAF, K_NODE, Transcript
-from tests.support.toy_field import DEGREE, GENERATOR, Array, P
-from tests.support.toy_prover import Lie, Run
+from tests.support.toy_field import DEGREE, Array, P
+from tests.support.toy_lie import Lie
+from tests.support.toy_prover import Run
 
 
 def random_elements(seed: object, count: int) -> Array:
@@ -34,12 +35,15 @@ def random_elements(seed: object, count: int) -> Array:
 
 @dataclasses.dataclass(frozen=True)
 class AlteredCell(Lie):
-    """One trace cell is not what the constraints allow. QUOTIENT."""
+    """One trace cell is not what the constraints allow. QUOTIENT, or LOOKUP_SUM if a bus is out of balance by it."""
 
     row: int
     column: int = 0
+    table: int = 0
 
-    def trace(self, run: Run, trace: Array) -> Array:
+    def trace(self, run: Run, table: int, trace: Array) -> Array:
+        if table != self.table:
+            return trace
         altered = trace.copy()
         altered[self.row, self.column] = (int(altered[self.row, self.column]) + 1) % P
         return altered
@@ -50,8 +54,11 @@ class Omitted(Lie):
     """A constraint is left out of the quotient (its broken trace comes with the instance). QUOTIENT."""
 
     constraint: int
+    table: int = 0
 
-    def weights(self, run: Run, weights: Array) -> Array:
+    def weights(self, run: Run, table: int, weights: Array) -> Array:
+        if table != self.table:
+            return weights
         chosen = weights.copy()
         chosen[self.constraint] = 0
         return chosen
@@ -59,12 +66,15 @@ class Omitted(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class SharedCoefficient(Lie):
-    """Two constraints get one coefficient, so that errors of opposite amounts cancel. QUOTIENT."""
+    """Two constraints of a table get one coefficient, so that errors of opposite amounts cancel. QUOTIENT."""
 
     first: int
     second: int
+    table: int = 0
 
-    def weights(self, run: Run, weights: Array) -> Array:
+    def weights(self, run: Run, table: int, weights: Array) -> Array:
+        if table != self.table:
+            return weights
         chosen = weights.copy()
         chosen[self.second] = chosen[self.first]
         return chosen
@@ -76,7 +86,7 @@ class OtherPeriodics(Lie):
 
     values: tuple[tuple[int, ...], ...]
 
-    def periodics(self, run: Run, values: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+    def periodics(self, run: Run, table: int, values: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
         assert [len(v) for v in self.values] == [len(v) for v in values]
         return self.values
 
@@ -85,22 +95,26 @@ class OtherPeriodics(Lie):
 class HighDegreeColumn(Lie):
     """A column's word is not of low degree: `(x^k - 1) * R(x)` is added, so that its values on the trace domain stay.
 
-    R is `x` (degree k + 1, the least that breaks the bound of section 10) or random (degree n - 1). The identity at z
-    holds all the same. FRI_FINAL.
+    R makes the degree lambda + 1, the least that breaks the bound of section 10, or is random (degree n - 1). The
+    identity at z holds all the same. FRI_FINAL.
     """
 
     column: int = 0
     least: bool = False
+    table: int = 0
 
-    def columns(self, run: Run, columns: Array) -> Array:
-        k, n = run.k, run.n
+    def columns(self, run: Run, table: int, columns: Array) -> Array:
+        if table != self.table:
+            return columns
+        place = run.layout.places[table]
+        k, n = place.table.height, run.n(place.level)
         factor = np.zeros(n - k, dtype=np.uint64)
         if self.least:
-            factor[1] = 1
+            factor[place.length - k + 1] = 1
         else:
             factor[:] = random_elements(self, n - k)[:, 0]
         wide = np.zeros((n, columns.shape[1]), dtype=np.uint64)
-        wide[:k] = columns
+        wide[: len(columns)] = columns
         wide[k:, self.column] = tf.add(wide[k:, self.column], factor)
         wide[: n - k, self.column] = tf.sub(wide[: n - k, self.column], factor)
         return wide
@@ -110,15 +124,22 @@ class HighDegreeColumn(Lie):
 class RandomQuotient(Lie):
     """Low-degree chunks that have nothing to do with the trace. QUOTIENT."""
 
-    def chunks(self, run: Run, chunks: list[Array]) -> list[Array]:
-        return [random_elements((self, j), run.k) for j in range(len(chunks))]
+    table: int = 0
+
+    def chunks(self, run: Run, table: int, chunks: list[Array]) -> list[Array]:
+        length = run.layout.places[table].length
+        return chunks if table != self.table else [random_elements((self, j), length) for j in range(len(chunks))]
 
 
 @dataclasses.dataclass(frozen=True)
 class ShiftedQuotient(Lie):
     """Chunk 0 is off by a constant. QUOTIENT."""
 
-    def chunks(self, run: Run, chunks: list[Array]) -> list[Array]:
+    table: int = 0
+
+    def chunks(self, run: Run, table: int, chunks: list[Array]) -> list[Array]:
+        if table != self.table:
+            return chunks
         first = chunks[0].copy()
         first[0] = tf.add(first[0], tf.ONE)
         return [first, *chunks[1:]]
@@ -126,13 +147,19 @@ class ShiftedQuotient(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class PointwiseQuotient(Lie):
-    """The quotient as a rational function: its values on the LDE domain all go into chunk 0, so that the identity
+    """The quotient as a rational function: its values on its level's domain all go into chunk 0, so that the identity
     holds at every point that a verifier could look at, whatever the trace is. QUOTIENT."""
 
-    def chunks(self, run: Run, chunks: list[Array]) -> list[Array]:
-        values = tp.quotient_values(run, Lie(), GENERATOR, tf.log2(run.n))
-        zero = np.zeros((run.k, DEGREE), dtype=np.uint64)
-        return [tf.interpolate(values, GENERATOR)] + [zero] * (len(chunks) - 1)
+    table: int = 0
+
+    def chunks(self, run: Run, table: int, chunks: list[Array]) -> list[Array]:
+        if table != self.table:
+            return chunks
+        level = run.layout.places[table].level
+        shift = tp.level_shift(run, level)
+        values = tp.quotient_values(run, Lie(), table, shift, run.layout.log_n(level))
+        zero = np.zeros((run.k(level), DEGREE), dtype=np.uint64)
+        return [tf.interpolate(values, shift)] + [zero] * (len(chunks) - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,11 +177,14 @@ class FalseOpening(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class CancellingChunkOpenings(Lie):
-    """`Q_0(z) - z^k` and `Q_1(z) + 1`: both false, and the identity holds. FRI_FINAL."""
+    """`Q_0(z) - z^m` and `Q_1(z) + 1`: both false, and the identity holds. FRI_FINAL."""
+
+    table: int = 0
 
     def openings(self, run: Run, openings: Array) -> Array:
-        claimed, first = openings.copy(), len(run.air.reads)
-        claimed[first] = tf.sub(claimed[first], tf.ext_power(run.z, run.k))
+        claimed, first = openings.copy(), run.first_chunk_opening(self.table)
+        u = tf.ext_power(run.z, run.layout.places[self.table].stride)
+        claimed[first] = tf.sub(claimed[first], u)
         claimed[first + 1] = tf.add(claimed[first + 1], tf.ONE)
         return claimed
 
@@ -164,15 +194,18 @@ class SharedLambda(Lie):
     """Three chunk openings are false by amounts that sum to zero and keep the identity, and the DEEP word is computed
     with one coefficient for the three, so that it is of low degree. FRI_FINAL, or DEEP in the wide layout."""
 
+    table: int = 0
+
     def openings(self, run: Run, openings: Array) -> Array:
-        # d_0 + d_1 + d_2 = 0 and d_0 + d_1 * u + d_2 * u^2 = 0, with u = z^k: d = (u, -(u + 1), 1)
-        claimed, first, u = openings.copy(), len(run.air.reads), tf.ext_power(run.z, run.k)
+        # d_0 + d_1 + d_2 = 0 and d_0 + d_1 * u + d_2 * u^2 = 0, with u = z^m: d = (u, -(u + 1), 1)
+        claimed, first = openings.copy(), run.first_chunk_opening(self.table)
+        u = tf.ext_power(run.z, run.layout.places[self.table].stride)
         for i, amount in enumerate((u, tf.sub(tf.ZERO, tf.add(u, tf.ONE)), tf.ONE)):
             claimed[first + i] = tf.add(claimed[first + i], amount)
         return claimed
 
     def lambdas(self, run: Run, lambdas: Array) -> Array:
-        chosen, first = lambdas.copy(), len(run.air.reads)
+        chosen, first = lambdas.copy(), run.first_chunk_opening(self.table)
         chosen[first : first + 3] = chosen[first]
         return chosen
 
@@ -182,15 +215,19 @@ class SharedLambda(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class FixedOpening(Lie):
-    """A chunk's opening is what makes the identity at z hold. FRI_FINAL."""
+    """A chunk's opening is what makes the identity of a table at z hold. FRI_FINAL."""
 
     chunk: int = 0
+    table: int = 0
 
     def openings(self, run: Run, openings: Array) -> Array:
-        claimed, chunk = openings.copy(), range(run.air.chunks)[self.chunk]
-        missing = tf.mul(run.identity_gap(openings), tf.ext_inverse(tf.ext_power(run.z, run.k * chunk)))
-        claimed[len(run.air.reads) + chunk] = tf.add(claimed[len(run.air.reads) + chunk], missing)
-        assert not run.identity_gap(claimed).any()
+        place, claimed = run.layout.places[self.table], openings.copy()
+        chunk = range(place.chunks)[self.chunk]
+        factor = tf.ext_power(run.z, place.stride * chunk)
+        missing = tf.mul(run.identity_gap(openings, self.table), tf.ext_inverse(factor))
+        index = run.first_chunk_opening(self.table) + chunk
+        claimed[index] = tf.add(claimed[index], missing)
+        assert not run.identity_gap(claimed, self.table).any()
         return claimed
 
 
@@ -207,8 +244,8 @@ class NearestLayer(Lie):
     def layer(self, run: Run, t: int, values: Array) -> Array:
         if t != self.t:
             return values
-        assert run.committed(t)
-        return tp.from_coefficients(run, t, tp.through(run, t, values, self.coset))
+        assert t in run.layout.committed
+        return tp.lde(run, t, tp.through(run, t, values, self.coset))
 
 
 # ---- false FRI ----
@@ -221,7 +258,7 @@ class RandomLayer(Lie):
     t: int
 
     def layer(self, run: Run, t: int, values: Array) -> Array:
-        return tp.from_coefficients(run, t, random_elements(self, run.k >> 3 * t)) if t == self.t else values
+        return tp.lde(run, t, random_elements(self, run.k(t))) if t == self.t else values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,8 +322,8 @@ class FinalThroughOneQuery(Lie):
         return tf.lagrange(tp.layer_points(run, len(run.layers) - 1)[positions], values)
 
     def content(self, run: Run, attempt: int, content: bool) -> bool:
-        last = len(run.layers) - 2
-        return tp.octets_of(run, last, [run.indices[self.which]])[0] in self._positions(run, attempt)[1:]
+        (position,) = tp.positions_at(run, run.layout.folds, [run.indices[self.which]])
+        return position in self._positions(run, attempt)[1:]
 
 
 @dataclasses.dataclass(frozen=True)

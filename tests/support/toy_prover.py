@@ -46,7 +46,7 @@ def system_randomness() -> Uniform:
 
 @dataclasses.dataclass
 class Run:
-    """What a proof in the making knows; hooks of a lie read it. Words are kept by their coefficients; lists by table."""
+    """What a proof in the making knows; hooks of a lie read it. Lists are by table, words kept by their coefficients."""
 
     air: Air
     publics: Sequence[int]
@@ -130,7 +130,7 @@ def prove(
 ) -> bytes:
     """The STARK proof bytes of section 8 for the traces (rows, columns) of all tables, with canonical values.
 
-    Without a lie, asserts on its way what an honest prover may rely on: the sums, the identities at z, and every degree.
+    Without a lie, asserts on its way what an honest prover may rely on: the sums, the identities at z, the degrees.
     """
     return prove_run(air, publics, statement, parameters, traces, lie, uniform)[0]
 

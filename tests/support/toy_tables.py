@@ -1,4 +1,4 @@
-"""Programs of several tables for the soundness tests: buses, lookups, preprocessed columns, and traces that keep them."""
+"""Programs of several tables for the soundness tests, with buses, lookups and preprocessed columns, and their traces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.support.toy_air import MINUS, PLUS, Draft, TableDraft
-from tests.support.toy_field import Array, P
+from tests.support.toy_field import P
 from tests.support.toy_programs import Instance, RandomTable
 
 RANGE_BUS, LOG_BUS = 0, 1
