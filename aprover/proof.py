@@ -107,8 +107,9 @@ class Proof:
                 ``BACKEND``, as for `security`.
         """
         self._require_stark()
-        air, _ = program_from_statement(self.statement, program)
-        return security_report(shape_of(air), self.parameters)
+        parameters = self.parameters
+        air, _ = program_from_statement(self.statement, program, zk=parameters.zk)
+        return security_report(shape_of(air), parameters)
 
     def _require_stark(self) -> None:
         if self.backend != "stark":

@@ -14,7 +14,8 @@ from ..air import Program, program_from_statement
 from ..errors import ProgramError, ProofFormatError, SecurityError, VerificationCode, VerificationError, rejection
 from ..statement import MAX_STATEMENT_BYTES, Statement
 from .air import decode
-from .layout import ReferenceParameters
+from .layout import ZERO_KNOWLEDGE, ReferenceParameters
+from .proof import PARAMETERS_BYTES
 from .reader import Rejected
 from .security import proven_bits
 from .verifier import verify_stark
@@ -79,7 +80,9 @@ def verify(
     claimed, body = _open_envelope(bytes(proof) if isinstance(proof, bytes | bytearray) else proof.to_bytes())
     if statement is not None and statement != claimed:
         raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {claimed!r}")
-    air, _ = program_from_statement(claimed, program)
+    # A zero-knowledge proof of several tables is about constraints of its own (section 13).
+    zk = len(body) >= PARAMETERS_BYTES and bool(body[3] & ZERO_KNOWLEDGE)
+    air, _ = program_from_statement(claimed, program, zk=zk)
     try:
         parameters = verify_stark(air.data, air.publics(claimed), claimed.to_bytes(), body)
     except Rejected as rejected:
