@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.toy_field import P
+from tests.support.toy_layout import Parameters
 from tests.support.toy_programs import Instance, fibonacci, mixer
-from tests.support.toy_prover import Parameters
 from tests.support.verifiers import native, native_portable, native_prove, reference
 
 MUTANTS_PER_PROOF = 400
