@@ -265,7 +265,7 @@ class Squares(Program):
         b.lookup([x, y], bus, name="x squared")
         parities = b.fixed_table("parities", [np.arange(params.size), np.arange(params.size) % 2])
         b.lookup([x, parity], parities, when=b.active(), name="parity of x")
-        b.range_check(y, 30, name="y is small")
+        b.range_check(y, 30, limb_bits=6 if params.n > 99 else None, name="y is small")
         b.assert_equal((1 - b.active()) * parity, 0, name="no parity after n")
         b.boundary(y, params.n - 1, b.output(0))
 

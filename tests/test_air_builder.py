@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aprover import prover
-from aprover.air import AirBuilder, Column, CompiledAir, Expr, bytecode
+from aprover.air import AirBuilder, Column, CompiledAir, Expr, Program, bytecode
 from aprover.air.field import P
 from aprover.errors import ProgramError
+from aprover.loading import proof_shape_in_c, shape_in_c
+from aprover.proof import shape_of
 from aprover.reference.air import decode as reference_decode
+from aprover.security import Parameters, layout_of
 
-from .programs_for_tests import SAMPLES, DegreeEight, Poseidon2Rounds, Tribonacci
+from .programs_for_tests import SAMPLES, TABLE_SAMPLES, DegreeEight, Poseidon2Rounds, Tribonacci
 from .random_airs import RandomAir, random_airs, run_bytecode
 
 
@@ -176,7 +178,7 @@ class TestExpressions:
             expr = expr * 2 + x.at(i % 16)
         b.rows(16)
         b.assert_zero(expr, name="long")
-        assert b.compile().registers == 1
+        assert b.compile().tables[0].registers == 1
 
 
 class TestBytecode:
@@ -186,7 +188,7 @@ class TestBytecode:
         """Running the bytecode on a row gives the values of the expressions on plain integers."""
         air = case.builder.compile()
         for row in range(air.height):
-            read = {(c, o): case.trace[(row + o) % air.height][c] for c, o in air.reads}
+            read = {(c, o): case.trace[(row + o) % air.height][c] for c, o in air.tables[0].reads}
             assert run_bytecode(air.data, row, read, case.publics) == [value(row) for value in case.values]
 
     @given(random_airs())
@@ -195,16 +197,17 @@ class TestBytecode:
         """The C loader and the reference verifier accept the encoding and find the same shape."""
         assert_shapes_agree(case.builder.compile())
 
-    @pytest.mark.parametrize("program", SAMPLES, ids=str)
-    def test_samples_have_the_shape_that_both_verifiers_derive(self, program: object) -> None:
-        """As above, for real programs."""
-        assert_shapes_agree(program.compiled())  # type: ignore[attr-defined]
+    @pytest.mark.parametrize("program", SAMPLES + TABLE_SAMPLES, ids=str)
+    def test_samples_have_the_shape_that_both_verifiers_derive(self, program: Program) -> None:
+        """As above, for real programs; also of the AIR for zero-knowledge proofs."""
+        assert_shapes_agree(program.compiled())
+        assert_shapes_agree(program.compiled(zk=True))
 
     def test_is_the_same_in_every_process(self) -> None:
         """A verifier builds the AIR itself, so hash seeds and addresses must not matter."""
         script = (
-            "import hashlib\nfrom tests.programs_for_tests import SAMPLES\n"
-            "print(hashlib.sha256(b''.join(p.compiled().data for p in SAMPLES)).hexdigest())"
+            "import hashlib\nfrom tests.programs_for_tests import SAMPLES, TABLE_SAMPLES\n"
+            "print(hashlib.sha256(b''.join(p.compiled(zk=True).data for p in SAMPLES + TABLE_SAMPLES)).hexdigest())"
         )
         outputs = {
             subprocess.run(
@@ -228,7 +231,7 @@ class TestBytecode:
         for column in x[1:]:
             total = total + column * column
         b.assert_zero(total, name="sum")
-        assert b.compile().registers == 2
+        assert b.compile().tables[0].registers == 2
 
     def test_the_costlier_operand_comes_first(self) -> None:
         """A balanced tree of 2^d products of leaves needs d + 1 registers, whichever side is heavier."""
@@ -241,7 +244,7 @@ class TestBytecode:
             pairs = [pairs[i] + pairs[i + 1] for i in range(0, len(pairs), 2)]
         b.assert_zero(pairs[0], name="tree")
         b.assert_zero(skewed, name="skewed")
-        assert b.compile().registers == 4
+        assert b.compile().tables[0].registers == 4
 
     def test_constants_are_listed_once(self) -> None:
         """Constants of constraints and boundaries share one table, in ascending order."""
@@ -266,21 +269,43 @@ class TestBytecode:
 
 
 def assert_shapes_agree(air: CompiledAir) -> None:
+    """The C core and the reference verifier derive from the bytes what the builder says; and so for proofs of it."""
     reference = reference_decode(air.data)
-    assert (air.degree, air.chunks, air.narrow) == (reference.degree, reference.chunks, reference.narrow)
-    assert (air.constraints, air.openings) == (reference.constraints, reference.openings)
-    assert (air.reads, air.rows_read) == (reference.reads, reference.rows_read)
-    assert prover.shape_in_c(air) == {
-        "log_height": air.log_height,
-        "columns": air.columns,
-        "reads": len(air.reads),
-        "publics": len(air.public_spec),
-        "constraints": air.constraints,
-        "degree": air.degree,
-        "chunks": air.chunks,
-        "rows_read": air.rows_read,
-        "narrow": air.narrow,
-    }
+    totals, tables = shape_in_c(air)
+    assert totals["tables"] == len(reference.tables) == len(air.tables)
+    assert totals["publics"] == reference.publics == len(air.public_spec)
+    assert totals["interactions"] == sum(table.interactions for table in air.tables)
+    assert reference.buses == tuple(width for _, width in air.buses)
+    for own, independent, table in zip(tables, reference.tables, air.tables, strict=True):
+        assert own == {
+            "log_height": table.log_height,
+            "log_slots": 0,
+            "columns": table.columns,
+            "preprocessed": table.preprocessed,
+            "reads": len(table.reads),
+            "interactions": table.interactions,
+            "lookup_columns": table.lookup_columns,
+            "constraints": table.constraints,
+            "degree": table.degree,
+            "rows_read": table.rows_read,
+        }
+        header = independent.header
+        assert (header.log_height, header.columns, header.preprocessed) == (
+            table.log_height,
+            table.columns,
+            table.preprocessed,
+        )
+        assert (independent.reads, independent.rows_read) == (table.reads, table.rows_read)
+        assert (independent.lookup_degrees, independent.constraints) == (table.lookup_degrees, table.constraints)
+    for parameters in (Parameters(1, 2), Parameters(2, 12, zk=True)):
+        layout, shape = layout_of(shape_of(air), parameters), proof_shape_in_c(air, parameters)
+        assert shape["chunks"] == [table.chunks for table in layout.tables]
+        assert shape["level"] == [table.level for table in layout.tables]
+        assert (shape["narrow"], shape["openings"]) == (layout.narrow, layout.openings)
+
+
+def chunks_of(air: CompiledAir) -> int:
+    return shape_of(air).layout().tables[0].chunks
 
 
 class TestShape:
@@ -292,17 +317,18 @@ class TestShape:
         b = AirBuilder()
         b.rows(rows)
         b.boundary(b.column("x"), 0, 1)
-        assert b.compile().log_height == log_height
+        assert b.compile().tables[0].log_height == log_height
 
     @pytest.mark.parametrize(("offset", "chunks"), [(1, 7), (7, 7), (8, 8), (15, 8)], ids=lambda value: str(value))
     def test_degree_eight(self, offset: int, chunks: int) -> None:
         """deg Q <= 8(k-1) + s - k: 7 chunks below s = 8, 8 chunks from there."""
-        assert DegreeEight(64, offset).compiled().chunks == chunks
+        assert chunks_of(DegreeEight(64, offset).compiled()) == chunks
 
     def test_degree_one_with_exempt_rows(self) -> None:
         """A linear recurrence has one chunk, also when the last rows are exempt."""
         air = Tribonacci(100).compiled()
-        assert (air.degree, air.chunks, air.rows_read) == (1, 1, 4)
+        (table,) = air.tables
+        assert (table.degree, chunks_of(air), table.rows_read) == (1, 1, 4)
 
     def test_names(self) -> None:
         """Each constraint has a name: the asserted ones in order, then the columns with boundaries in order."""
@@ -314,7 +340,7 @@ class TestShape:
         b.boundary(x, 0, 0, name="start")
         b.assert_zero(x * (x - 1))
         b.boundary(z, 0, 1)
-        air = b.compile()
+        air = b.compile().tables[0]
         assert air.constraint_names == ("second first", "x * (x + -1) == 0", "boundaries of x", "boundaries of z")
         assert air.boundary_names == ("start", "z at row 0", "z at row 1")
         assert air.column_names == ("x", "y", "z")
@@ -326,7 +352,7 @@ class TestShape:
         x, y = b.column("x"), b.column("y")
         b.assert_equal(y.at(2), x.next, name="one")
         b.assert_equal(x.at(2), y.next, name="two")
-        assert b.compile().reads == ((0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2))
+        assert b.compile().tables[0].reads == ((0, 0), (1, 0), (0, 1), (1, 1), (0, 2), (1, 2))
 
 
 class TestPublicValues:
@@ -542,7 +568,7 @@ class TestRefusals:
 def test_sample_with_every_feature() -> None:
     """Poseidon2Rounds has degree 8, periodic columns and arrays of columns, so tests that use it reach these."""
     air = Poseidon2Rounds(tuple(range(16))).compiled()
-    assert (air.degree, air.chunks, air.columns) == (8, 7, 16)
+    assert (air.tables[0].degree, chunks_of(air), air.columns) == (8, 7, 16)
     assert len(bytecode.decode(air.data).tables[0].periodics) == 20
 
 

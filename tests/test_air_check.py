@@ -122,7 +122,7 @@ class TestFailures:
         assert (error.name, error.row, error.values) == ("F(n)", 19, (6765, 6766))
 
     def test_message(self) -> None:
-        """It names the constraint, the row, both sides with their values, and the cells that are read; then the rest."""
+        """It names the constraint, the row, both sides with their values, the cells that are read; then the rest."""
 
         class Wrong(Fibonacci):
             def trace(self, out: NDArray[np.uint32]) -> None:

@@ -497,41 +497,46 @@ class Ranged(Program):
     values: tuple[int, ...]
     bits: int
     offset: int = 0
+    limb_bits: int | None = None
 
     @classmethod
     def air(cls, b: AirBuilder, params: Any) -> None:
         b.rows(len(params.values))
-        b.range_check(b.column("x").at(params.offset), params.bits, name="small")
+        b.range_check(b.column("x").at(params.offset), params.bits, limb_bits=params.limb_bits, name="small")
 
     def trace(self, out: NDArray[np.uint32]) -> None:
         out[: len(self.values), 0] = self.values
 
 
 class TestRangeChecks:
-    @given(bits=st.integers(1, 30), rows=st.sampled_from([1, 60, 700]), data=st.data())
+    @given(bits=st.integers(1, 30), limb_bits=st.sampled_from([None, 1, 3, 4, 7, 8, 11, 15]), data=st.data())
     @settings(max_examples=60, deadline=None)
-    def test_bounds(self, bits: int, rows: int, data: st.DataObject) -> None:
-        """Exactly the values below 2^bits pass, by bits in small traces and by limbs in large ones."""
-        inside = st.integers(0, 2**bits - 1) | st.sampled_from([0, 2**bits - 1])
-        values = [data.draw(inside), 2**bits - 1, *[0] * (rows - 2)][:rows]
-        check(Ranged(tuple(values), bits))
+    def test_bounds(self, bits: int, limb_bits: int | None, data: st.DataObject) -> None:
+        """Exactly the values below 2^bits pass, whatever the limbs."""
+        inside = data.draw(st.integers(0, 2**bits - 1) | st.sampled_from([0, 2**bits - 1]))
+        check(Ranged((inside, 2**bits - 1), bits, 0, limb_bits))
         wrong = data.draw(st.integers(2**bits, P - 1) | st.sampled_from([2**bits, P - 1]))
-        error = broken(Ranged((*values, wrong), bits))
-        assert (error.row, error.name.split(":")[0]) == (rows, "small")
+        error = broken(Ranged((inside, wrong), bits, 0, limb_bits))
+        assert (error.row, error.name.split(":")[0]) == (1, "small")
 
-    @pytest.mark.parametrize(("bits", "rows"), [(16, 8), (16, 4096), (13, 2**15), (30, 2**15), (8, 2**12)])
-    def test_no_decomposition_of_a_wrong_value_passes(self, bits: int, rows: int) -> None:
-        """Whatever stands in the limbs: all of them are in range, and their sum does not wrap round."""
-        program = Ranged((0,) * rows, bits)
+    @pytest.mark.parametrize(
+        ("bits", "limb_bits"), [(16, 1), (16, 16), (13, 4), (13, 15), (30, 15), (30, 8), (8, 8), (7, 8), (1, 8)]
+    )
+    def test_no_decomposition_of_a_wrong_value_passes(self, bits: int, limb_bits: int) -> None:
+        """Whatever stands in the limbs and counts: all of them are in range, and their sum does not wrap round."""
+        program = Ranged((0,) * 8, bits, 0, limb_bits)
         air, builder = program.compiled(), describe(program)
         generator = np.random.default_rng(bits)
-        for value in (2**bits, P - 1, 2**30):
+        for value in (2**bits, 2**bits + 1, P - 1, (P + 1) // 2, 2**30, 61441):
             traces = fill_trace(program)
             main = traces[0]
             main[0, 0] = value
             for _ in range(20):
                 limbs = air.tables[0].columns - 1
-                main[0, 1:] = generator.integers(0, 2 if limbs == bits else 2 ** -(-bits // max(1, limbs)), limbs)
+                main[0, 1:] = generator.integers(0, 1 << limb_bits, limbs)
+                if limbs:  # so that the sum is right
+                    high = sum(int(limb) << limb_bits * (i + 1) for i, limb in enumerate(main[0, 2:].tolist()))
+                    main[0, 1] = (value - high) % P
                 with pytest.raises(ConstraintError):
                     check_trace(builder, air, traces, [])
 
@@ -544,13 +549,26 @@ class TestRangeChecks:
         """A check that reads s rows below does not hold on the last s rows, where these are the first ones."""
         check(Ranged((500, 500, *range(14)), 8, 2))
         assert broken(Ranged((500, 500, 256, *range(13)), 8, 2)).row == 0
-        check(Ranged((500, 500, *[9] * 4094), 8, 2))
-        assert broken(Ranged((500, 500, 256, *[9] * 4093), 8, 2)).row == 0
+        check(Ranged((500, 500, *range(14)), 8, 2, 8))
+        assert broken(Ranged((500, 500, 256, *range(13)), 8, 2, 8)).row == 0
 
     def test_large_traces_use_a_table_and_small_ones_bits(self) -> None:
         """As the cells that they take decide."""
-        assert len(Ranged((0,) * 8, 16).compiled().tables) == 1
-        assert len(Ranged((0,) * 4096, 16).compiled().tables) == 2
+        assert len(Ranged((0,) * 4096, 16).compiled().tables) == 1
+
+        class Large(Ranged):
+            @classmethod
+            def air(cls, b: AirBuilder, params: Any) -> None:
+                b.rows(2**20)
+                b.range_check(b.column("x"), params.bits)
+
+        assert len(Large((0,), 16).compiled().tables) == 2
+
+    @pytest.mark.parametrize(("bits", "limb_bits"), [(8, 0), (8, 2), (8, 17), (30, 16), (8, True), (8, 8.0)])
+    def test_wrong_limbs(self, b: AirBuilder, bits: int, limb_bits: Any) -> None:
+        """Of 16 bits only if they fit exactly: otherwise the check of the uppermost could wrap round."""
+        with pytest.raises(ProgramError, match="limb_bits = "):
+            b.range_check(b.column("x"), bits, limb_bits=limb_bits)
 
     @pytest.mark.parametrize("bits", [0, 31, -1, True, 1.0])
     def test_wrong_bits(self, b: AirBuilder, bits: Any) -> None:

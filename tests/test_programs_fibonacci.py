@@ -70,7 +70,7 @@ class TestTraceInC:
         program = Fibonacci(n, P - 1, P - 2)
         generator, arguments = program.native_trace()
         air = program.compiled()
-        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)[0]).all()
+        assert (c_trace(generator, arguments, air.columns, air.tables[0].log_height) == fill_trace(program)[0]).all()
 
 
 class TestRefusals:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from aprover import reference
 from aprover.air.check import check, check_trace, fill_trace
@@ -64,9 +66,24 @@ class TestConstraints:
         check(FibonacciU64(n, a, b))
 
     def test_shape(self) -> None:
-        """72 columns of degree 2, so that the quotient has one chunk; n rows."""
-        air = FibonacciU64(1000).compiled()
-        assert (air.columns, air.degree, air.chunks, air.height) == (72, 2, 1, 1024)
+        """Eight columns are written; the builder adds bits of them, or looks the limbs up where there are many."""
+        (table,) = FibonacciU64(1000).compiled().tables
+        assert (table.written, table.columns, table.degree, table.height) == (8, 72, 2, 1024)
+        main, numbers = FibonacciU64(2**18).compiled().tables
+        assert (main.columns, main.interactions, numbers.height) == (8, 4, 2**16)
+
+    def test_looked_up_limbs(self) -> None:
+        """A limb of 2^16 is refused there too."""
+
+        class Large(FibonacciU64):
+            def trace(self, out: NDArray[np.uint32]) -> None:
+                super().trace(out)
+                out[2**17 + 5, 6] = 2**16
+
+        check(FibonacciU64(2**18, MASK, MASK - 7))
+        with pytest.raises(ConstraintError) as caught:
+            check(Large(2**18))
+        assert "range check 'y[2] is a limb' fails at row 131077: y[2] is 65536" in str(caught.value)
 
     @pytest.mark.parametrize("n", [1, 2, 13])
     def test_every_cell_is_constrained(self, n: int) -> None:

@@ -27,6 +27,7 @@ from aprover.programs.poseidon2 import (
     internal_layer,
     permute,
 )
+from aprover.proof import shape_of
 
 from .programs_for_tests import SEED, Poseidon2Rounds
 from .test_programs_fibonacci import c_trace
@@ -188,11 +189,13 @@ class TestChain:
     def test_shape(self) -> None:
         """298 columns of degree 3, one permutation a row."""
         air = Poseidon2Chain(SEED, 1000).compiled()
-        assert (air.columns, air.degree, air.chunks, air.height, air.narrow) == (298, 3, 2, 1024, False)
+        (table,), layout = air.tables, shape_of(air).layout()
+        assert (table.columns, table.degree, table.height) == (298, 3, 1024)
+        assert (layout.tables[0].chunks, layout.narrow) == (2, False)
 
     def test_registers_fit_the_first_level_cache(self) -> None:
         """The evaluator keeps 128 rows of each register in 32 KiB."""
-        assert Poseidon2Chain(SEED, 8).compiled().registers <= 64
+        assert Poseidon2Chain(SEED, 8).compiled().tables[0].registers <= 64
 
     @pytest.mark.parametrize("n", [1, 9, 100])
     def test_trace_in_c(self, n: int) -> None:
@@ -200,7 +203,7 @@ class TestChain:
         program = Poseidon2Chain(SEED, n)
         generator, arguments = program.native_trace()
         air = program.compiled()
-        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)[0]).all()
+        assert (c_trace(generator, arguments, air.columns, air.tables[0].log_height) == fill_trace(program)[0]).all()
 
     def test_every_column_is_constrained(self) -> None:
         """A change of any column breaks a constraint, in every row in turn: no column is free."""

@@ -37,7 +37,7 @@ from aprover.programs.sha256 import (
     padding,
     write_columns,
 )
-from aprover.proof import Proof
+from aprover.proof import Proof, shape_of
 from aprover.prover import prove
 from aprover.statement import Statement
 from aprover.testing import find_underconstrained
@@ -124,10 +124,12 @@ class TestStatement:
     def test_shape(self) -> None:
         """128 columns of degree 3 in two chunks; 68 rows a block, 60 blocks in 4096 rows."""
         air = Sha256(bytes(200)).compiled()
-        assert (air.columns, air.degree, air.chunks, air.height, air.rows_read) == (COLUMNS, 3, 2, 512, 16)
+        (table,) = air.tables
+        assert (table.columns, table.degree, table.height, table.rows_read) == (COLUMNS, 3, 512, 16)
+        assert shape_of(air).layout().tables[0].chunks == 2
         heights = [Sha256(bytes(64 * blocks - 9)).compiled().height for blocks in (1, 3, 7, 15, 30, 60, 61)]
         assert heights == [128, 256, 512, 1024, 2048, 4096, 8192]
-        assert air.registers <= 64
+        assert table.registers <= 64
 
 
 class TestConstraints:
@@ -243,7 +245,7 @@ class TestConstraints:
         for position in sorted({length, length + 1, len(padded) - 8, len(padded) - 1} - {len(padded)}):
             other = bytearray(padded)
             other[position] ^= 0x40
-            trace = c_trace(GENERATOR, words(bytes(other)), air.columns, air.log_height)
+            trace = c_trace(GENERATOR, words(bytes(other)), air.columns, air.tables[0].log_height)
             honest_digest = [int(x) for x in _digest_in(trace, block_count(length))]
             with pytest.raises(ConstraintError, match="padding") as caught:
                 check_trace(builder, air, [trace], honest_digest)
@@ -293,7 +295,7 @@ class TestTraceInC:
         program = Sha256(message_of(length))
         generator, arguments = program.native_trace()
         air = program.compiled()
-        assert (c_trace(generator, arguments, air.columns, air.log_height) == fill_trace(program)[0]).all()
+        assert (c_trace(generator, arguments, air.columns, air.tables[0].log_height) == fill_trace(program)[0]).all()
 
     @pytest.mark.parametrize(
         ("count", "columns", "log_height"), [(0, 128, 7), (15, 128, 7), (32, 128, 7), (16, 127, 7), (16, 128, 6)]

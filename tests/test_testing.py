@@ -80,7 +80,7 @@ def free_by_check(program: Program) -> set[tuple[str, int, int]]:
     air, builder, good = program.compiled(), describe(program), fill_trace(program)[0]
     publics = air.publics(program.statement())
     free = set()
-    for index, name in enumerate(air.column_names):
+    for index, name in enumerate(air.tables[0].column_names):
         for row in range(air.height):
             x = int(good[row, index])
             for value in {(x + 1) % P, (x - 1) % P, (1 - x) % P, -x % P, 0, 7} - {x}:

@@ -142,61 +142,6 @@ class CompiledAir:
         values += [_element(f"public output {i}", value) for i, value in enumerate(statement.public_outputs)]
         return values
 
-    # One-table programs, while the rooms move.
-
-    @property
-    def log_height(self) -> int:
-        return self.tables[0].log_height
-
-    @property
-    def reads(self) -> tuple[tuple[int, int], ...]:
-        return self.tables[0].reads
-
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        return self.tables[0].column_names
-
-    @property
-    def boundary_names(self) -> tuple[str, ...]:
-        return self.tables[0].boundary_names
-
-    @property
-    def constraint_names(self) -> tuple[str, ...]:
-        return self.tables[0].constraint_names
-
-    @property
-    def degree(self) -> int:
-        return self.tables[0].degree
-
-    @property
-    def rows_read(self) -> int:
-        return self.tables[0].rows_read
-
-    @property
-    def constraints(self) -> int:
-        return self.tables[0].constraints
-
-    @property
-    def registers(self) -> int:
-        return self.tables[0].registers
-
-    @property
-    def chunks(self) -> int:
-        table = self.tables[0]
-        height = table.height
-        excess = max((degree * (height - 1) + reach - height for degree, reach in table.terms), default=0)
-        if table.boundary_names:
-            excess = max(excess, height - 2)
-        return max(0, excess) // height + 1
-
-    @property
-    def openings(self) -> int:
-        return len(self.reads) + self.chunks
-
-    @property
-    def narrow(self) -> bool:
-        return self.columns + 5 * self.chunks <= 32
-
 
 def _element(name: str, value: object) -> int:
     if not is_element(value):

@@ -50,6 +50,8 @@ class RangeCheck(NamedTuple):
     table: TableBuilder
     expr: Expr
     bits: int
+    limb_bits: int | None
+    """1 for bits; None if the builder decides."""
 
 
 class Whole:
@@ -337,18 +339,27 @@ class TableBuilder:
             raise ProgramError(f"lookup: {where!r} is neither a fixed table nor a bus")
         where.look_up(values, when=when, table=self, name=name)
 
-    def range_check(self, expr: Expr, bits: int, *, name: str | None = None) -> None:
+    def range_check(self, expr: Expr, bits: int, *, limb_bits: int | None = None, name: str | None = None) -> None:
         """``0 <= expr < 2^bits`` on every row; on every row but the last `s` if it reads `s` rows below.
 
-        The builder decides how: by columns of bits, or by limbs that are looked up in a table of a range. It fills
-        these columns itself.
+        It is done by columns of bits, or by limbs that are looked up in a table of all numbers of `limb_bits` bits; the
+        builder fills these columns itself. In tables of less than about 2^16 rows, bits are faster.
 
         Args:
-            expr: Of any degree up to 7.
+            expr: Of any degree.
             bits: 1 to 30.
+            limb_bits: 1 for bits, or 3 to 15, or 16 if that divides `bits`; by default what is fastest.
             name: Appears in messages and is unique.
         """
         expr = self._arena.coerce(expr)
+        if limb_bits is not None and (
+            type(limb_bits) is not int
+            or not (limb_bits == 1 or 3 <= limb_bits <= 16)
+            or (limb_bits == 16 and bits % 16)
+        ):
+            raise ProgramError(
+                field="limb_bits", value=limb_bits, allowed="1, 3 to 15, or 16 for ranges of 16 bits, or None"
+            )
         if type(bits) is not int or not 1 <= bits <= MAX_RANGE_BITS:
             raise ProgramError(field=f"the bits of the range of {expr}", value=bits, allowed=f"1 to {MAX_RANGE_BITS}")
         if name is None:
@@ -356,7 +367,7 @@ class TableBuilder:
         if expr.reach < 0:
             raise ProgramError(f"range check {name!r} reads no column")
         self._take(name)
-        self._whole.range_checks.append(RangeCheck(name, self, expr, bits))
+        self._whole.range_checks.append(RangeCheck(name, self, expr, bits, limb_bits))
 
     def permutation(self, left: Sequence[Expr], right: Sequence[Expr], *, name: str) -> None:
         """The rows' tuples `left` are the rows' tuples `right` in another order, each as often, over all rows.

@@ -70,7 +70,8 @@ class FibonacciU64(Program):
         a: An int below 2^64, or its four limbs of 16 bits, the lowest first; the field holds the limbs.
         b: Likewise.
 
-    72 columns: row i is (F(i), F(i+1)) in limbs, and the 64 bits of F(i+1).
+    Row i is (F(i), F(i+1)) in limbs, eight columns, and what the range checks of the second four add: 64 bits, or, from
+    about 2^17 rows on, lookups in a table of the numbers below 2^16.
     """
 
     id = "fibonacci-u64"
@@ -84,19 +85,13 @@ class FibonacciU64(Program):
     def air(cls, b: AirBuilder, params: Any) -> None:
         b.rows(params.n)
         x, y = b.columns("x", LIMBS), b.columns("y", LIMBS)
-        bits = b.columns("bit", LIMBS * LIMB_BITS)
-        for bit in bits:
-            b.assert_zero(bit * (bit - 1), name=f"{bit.name} is a bit")
         carry: Expr | int = 0
         column, row = (y, params.n - 1) if params.n > 1 else (x, 1)
         for i in range(LIMBS):
-            packed: Expr | int = 0
-            for bit in reversed(bits[LIMB_BITS * i : LIMB_BITS * (i + 1)]):
-                packed = packed + packed + bit
-            b.assert_equal(y[i], packed, name=f"{y[i].name} from its bits")
+            b.range_check(y[i], LIMB_BITS, name=f"{y[i].name} is a limb")
             b.assert_equal(x[i].next, y[i], name=f"shift {i}")
-            # All limbs are below 2^16: y has bits; x is a y of before, or the public a, whose limbs verifiers check. So
-            # x + y + carry is below 2^17, and a carry of 0 or 1 makes it the next limb plus 2^16 carry as integers.
+            # All limbs are below 2^16: y is checked; x is a y of before, or the public a, whose limbs verifiers check.
+            # So x + y + carry is below 2^17, and a carry of 0 or 1 makes it the next limb plus 2^16 carry as integers.
             # The carry is linear in the limbs and needs no column: to divide by 2^16 is to multiply by its inverse.
             carry = (x[i] + y[i] + carry - y[i].next) * pow(LIMB, -1, P)
             b.assert_zero(carry * (carry - 1), name=f"the carry of limb {i} is a bit")
@@ -110,8 +105,6 @@ class FibonacciU64(Program):
         for i in range(LIMBS):
             limb = (values >> np.uint64(LIMB_BITS * i) & np.uint64(LIMB - 1)).astype(np.uint32)
             out[:, i], out[:, LIMBS + i] = limb[:-1], limb[1:]
-            for j in range(LIMB_BITS):
-                out[:, 2 * LIMBS + LIMB_BITS * i + j] = limb[1:] >> j & 1
 
     def public_outputs(self) -> tuple[int, ...]:
         # The powers of the matrix ((0, 1), (1, 1)) are ((f(m-1), f(m)), (f(m), f(m+1))) for f from 0 and 1.
