@@ -13,7 +13,7 @@ from aprover.engine import calibration
 from aprover.engine.cost import CostModel
 
 from . import report
-from .commands import AsJson, app
+from .app import AsJson, app
 from .stress import DEFAULT_MIX, Settings, parse_mix
 from .stress import stress as run_stress
 
