@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -211,7 +212,8 @@ class Run:
             busy[bar.lane] += bar.seconds  # type: ignore[assignment] # a Counter adds up floats as well
         waits = [bar.queue_wait for bar in made if bar.queue_wait is not None]
         errors = [max(p / m, m / p) - 1 for bar in self.bars if (p := bar.predicted) and (m := bar.measured)]
-        seconds = self.seconds or float("inf")
+        seconds = self.seconds or math.inf
+        capacity = seconds * len(self.workers)
         return Figures(
             requests=len(self.requests),
             fates={fate: fates[fate] for fate in Fate},
@@ -220,7 +222,7 @@ class Run:
             throughput=len(latencies) / seconds,
             latency=_percentiles(latencies),
             workers=len(self.workers),
-            occupancy=sum(busy[lane] for lane in self.workers) / (seconds * len(self.workers) or 1),
+            occupancy=sum(busy[lane] for lane in self.workers) / capacity if self.workers else 0.0,
             inline_share=max((busy[lane] / seconds for lane in self.loops), default=0.0),
             batches=len(made),
             batch_size=sum(len(bar.flights) for bar in made) / len(made) if made else 0.0,
@@ -290,6 +292,14 @@ class _Telling:
         self._bars: list[Bar] = []
         self._waiting: set[Key] = set()
         self._programs: dict[Key, str] = {}
+        self._lanes: dict[tuple[bool, int, str], Lane] = {}
+
+    def _lane(self, worker: bool, engine: int, thread: str) -> Lane:
+        key = worker, engine, thread
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(*key)
+        return lane
 
     def requests(self) -> Iterable[RequestSpan]:
         yield from self._over
@@ -308,7 +318,7 @@ class _Telling:
         engine = fields.get("engine") or 0
         match event.name:
             case "prove.submitted":
-                lane = Lane(False, 0, event.thread)
+                lane = self._lane(False, 0, event.thread)
                 number = fields.get("request") or 0
                 self._open[number] = _Open(number, engine, lane, fields.get("program") or "", event.seconds)
             case "prove.joined" | "prove.queued" | "prove.inline":
@@ -389,7 +399,8 @@ class _Telling:
         flights = tuple(fields.get("flights") or ())
         placement = fields.get("placement") or "offload"
         # A batch that a loop makes itself is no worker's.
-        lane = Lane(False, 0, begun.thread) if placement == "inline" else Lane(True, engine, begun.thread)
+        worker = placement != "inline"
+        lane = self._lane(worker, engine if worker else 0, begun.thread)
         programs = Counter(self._programs.get((engine, flight), "?") for flight in flights)
         return Bar(
             lane,
@@ -411,7 +422,7 @@ class _Telling:
         fields = begun.fields
         flight = fields.get("flight") or 0
         return Bar(
-            Lane(False, 0, begun.thread),
+            self._lane(False, 0, begun.thread),
             fields.get("engine") or 0,
             begun.seconds,
             end,

@@ -71,15 +71,13 @@ def page_data(run: Run) -> dict[str, Any]:
     """
     names = _Names()
     batches = {(bar.engine, bar.number): i for i, bar in enumerate(run.bars) if bar.number is not None}
-    lone = {(bar.engine, bar.flights[0]): i for i, bar in enumerate(run.bars) if bar.number is None}
-    for i, bar in enumerate(run.bars):
-        # A request whose end was not told, or came first, still shows the batch that its flight is in.
-        lone.update({(bar.engine, flight): i for flight in bar.flights})
+    # A request whose end was not told, or that ran on the caller's own thread, has no batch's number.
+    makers = {(bar.engine, flight): i for i, bar in enumerate(run.bars) for flight in bar.flights}
 
     def bar_of(request: RequestSpan) -> int:
         found = batches.get((request.engine, request.batch)) if request.batch is not None else None
         if found is None and request.flight is not None:
-            found = lone.get((request.engine, request.flight))
+            found = makers.get((request.engine, request.flight))
         return -1 if found is None else found
 
     loops = {lane: i for i, lane in enumerate(run.loops)}

@@ -20,6 +20,7 @@ function show(from, to) {
   const middle = (from + to) / 2;
   view.from = Math.min(Math.max(WHOLE.from, middle - span / 2), WHOLE.to - span);
   view.to = view.from + span;
+  measure();
   lanes.dataset.from = view.from;
   lanes.dataset.to = view.to;
   // Once it has come to rest: a screen reader should not hear each step, and percentiles take a while.
@@ -75,7 +76,7 @@ function itemAt(x, y) {
 
 function barAt(row, x) {
   const order = byLane[row.lane];
-  const slack = 3 * ((view.to - view.from) / plotWidth());
+  const slack = 3 * ((view.to - view.from) / plotWidth);
   const time = timeAt(x);
   let best = null;
   let nearest = slack;
@@ -93,7 +94,7 @@ function barAt(row, x) {
 
 function requestAt(row, x, y) {
   const { order } = row;
-  const pixel = (view.to - view.from) / plotWidth();
+  const pixel = (view.to - view.from) / plotWidth;
   const time = timeAt(x);
   const from = firstFrom(order, requests.start, time - 5 * pixel);
   const to = firstFrom(order, requests.start, time + 5 * pixel);
@@ -111,10 +112,10 @@ function requestAt(row, x, y) {
 // Where few are in view they are drawn with their lengths.
 function spanAt(row, time, y) {
   const { order } = row;
-  const to = firstFrom(order, requests.start, time);
-  if (to - firstFrom(order, requests.start, view.from) >= SPANS_BELOW) return null;
+  const from = firstFrom(order, requests.start, view.from);
+  if (firstFrom(order, requests.start, view.to) - from >= SPANS_BELOW) return null;
   let best = null;
-  for (let n = 0; n < to; n++) {
+  for (let n = from; n < order.length && requests.start[order[n]] < time; n++) {
     const i = order[n];
     if (requests.end[i] >= time && (best === null || Math.abs(spanY(row, i) - y) < Math.abs(spanY(row, best) - y))) best = i;
   }
@@ -122,7 +123,7 @@ function spanAt(row, time, y) {
 }
 
 function latencyAt(row, x, y) {
-  const pixel = (view.to - view.from) / plotWidth();
+  const pixel = (view.to - view.from) / plotWidth;
   const time = timeAt(x);
   let best = null;
   let nearest = 64;
@@ -178,7 +179,7 @@ lanes.addEventListener("pointermove", (event) => {
   }
   if (drag.moved && drag.range === null) {
     const span = drag.to - drag.from;
-    const wanted = drag.from - ((x - drag.x) / plotWidth()) * span;
+    const wanted = drag.from - ((x - drag.x) / plotWidth) * span;
     const from = Math.min(Math.max(WHOLE.from, wanted), WHOLE.to - span);
     show(from, from + span);
   }
@@ -215,7 +216,7 @@ lanes.addEventListener(
     // What cannot zoom out any further scrolls the page.
     if (whole && (sideways || event.deltaY > 0)) return;
     event.preventDefault();
-    if (Math.abs(sideways) > Math.abs(event.shiftKey ? 0 : event.deltaY)) pan(sideways / plotWidth());
+    if (Math.abs(sideways) > Math.abs(event.shiftKey ? 0 : event.deltaY)) pan(sideways / plotWidth);
     else zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY * 0.002))), timeAt(event.clientX - lanes.getBoundingClientRect().left));
   },
   { passive: false },
@@ -224,7 +225,7 @@ lanes.addEventListener(
 let brush = null;
 const overviewTime = (event) => {
   const x = event.clientX - overview.getBoundingClientRect().left - GUTTER;
-  return Math.min(WHOLE.to, Math.max(0, (x / plotWidth(overview)) * WHOLE.to));
+  return Math.min(WHOLE.to, Math.max(0, (x / plotWidth) * WHOLE.to));
 };
 
 overview.addEventListener("pointerdown", (event) => {

@@ -27,6 +27,7 @@ const OF_PLACEMENT = { inline: "inline", offload: "batched", split: "split" };
 let colours = {};
 let rows = [];
 let latencyRange = [1e-6, 1];
+let latencySpan = Math.log(1e6);
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
@@ -69,6 +70,7 @@ function layOut() {
   }
   low = Math.max(low, 1e-7);
   if (low <= high) latencyRange = [10 ** Math.floor(Math.log10(low)), 10 ** Math.ceil(Math.log10(high * 1.01))];
+  latencySpan = Math.log(latencyRange[1] / latencyRange[0]);
 }
 
 function context(canvas) {
@@ -86,19 +88,28 @@ function context(canvas) {
   return { ctx, width, height };
 }
 
-const plotWidth = (canvas = lanes) => Math.max(50, canvas.clientWidth - GUTTER - MARGIN);
-const xOf = (seconds) => GUTTER + ((seconds - view.from) / (view.to - view.from)) * plotWidth();
-const timeAt = (x) => view.from + ((x - GUTTER) / plotWidth()) * (view.to - view.from);
+// Measured once a frame: asking the document for each mark would take most of the time.
+let plotWidth = 50;
+let scale = 1; // pixels a second
+
+function measure() {
+  plotWidth = Math.max(50, lanes.clientWidth - GUTTER - MARGIN);
+  scale = plotWidth / (view.to - view.from);
+}
+
+const xOf = (seconds) => GUTTER + (seconds - view.from) * scale;
+const timeAt = (x) => view.from + (x - GUTTER) / scale;
 
 function latencyY(row, seconds) {
   const [low, high] = latencyRange;
-  const share = Math.log(Math.max(seconds, low) / low) / Math.log(high / low);
+  const share = Math.log(Math.max(seconds, low) / low) / latencySpan;
   return row.y + row.height - 8 - share * (row.height - 16);
 }
 
 // --- the lanes ---
 
 function draw() {
+  measure();
   const { ctx, width, height } = context(lanes);
   drawGround(ctx, width, height);
   ctx.save();
@@ -117,7 +128,7 @@ function draw() {
 }
 
 function drawGround(ctx, width, height) {
-  const step = axisStep((view.to - view.from) / (plotWidth() / 110));
+  const step = axisStep((view.to - view.from) / (plotWidth / 110));
   for (const row of rows) {
     if (row.kind === "fate" || row.kind === "bars" || row.kind === "queue" || row.kind === "latency") {
       ctx.fillStyle = colours.band;
@@ -168,17 +179,17 @@ function drawLabel(ctx, row) {
     for (let at = latencyRange[0]; at <= latencyRange[1] * 1.01; at *= 10) {
       const y = latencyY(row, at);
       ctx.fillStyle = colours.grid;
-      ctx.fillRect(GUTTER, Math.round(y), plotWidth(), 1);
+      ctx.fillRect(GUTTER, Math.round(y), plotWidth, 1);
       ctx.fillStyle = colours.quiet;
       ctx.fillText(duration(at), GUTTER - 8, y);
     }
   }
 }
 
-function drawShape(ctx, fate, x, y, scale) {
+function drawShape(ctx, fate, x, y, size) {
   ctx.save();
-  ctx.translate(x - 6 * scale, y - 6 * scale);
-  ctx.scale(scale, scale);
+  ctx.translate(x - 6 * size, y - 6 * size);
+  ctx.scale(size, size);
   ctx.fill(PATHS[fate], "evenodd");
   ctx.restore();
 }
@@ -186,7 +197,7 @@ function drawShape(ctx, fate, x, y, scale) {
 function drawLatencies(ctx, row) {
   const from = firstFrom(allRequests, requests.start, view.from);
   const to = firstFrom(allRequests, requests.start, view.to);
-  const cells = plotWidth() >> 1;
+  const cells = plotWidth >> 1;
   const seen = to - from > SHAPES_BELOW ? new Uint8Array((cells + 2) * (row.height + 2)) : null;
   // The rare ones last, so that they are seen.
   const order = FATES.map((_, fate) => fate).sort((a, b) => DATA.figures.fates[b] - DATA.figures.fates[a]);
@@ -221,17 +232,15 @@ function drawRequests(ctx, row) {
   ctx.fillStyle = colours[FATES[row.fate]];
   if (to - from < SPANS_BELOW) {
     ctx.globalAlpha = 0.35;
-    for (let n = 0; n < to; n++) {
+    for (let n = from; n < to; n++) {
       const i = order[n];
-      if (requests.end[i] < view.from) continue;
-      const left = xOf(Math.max(requests.start[i], view.from));
-      ctx.fillRect(left, spanY(row, i), Math.max(1, xOf(requests.end[i]) - left), 2);
+      ctx.fillRect(xOf(requests.start[i]), spanY(row, i), Math.max(1, requests.seconds[i] * scale), 2);
     }
     ctx.globalAlpha = 1;
     for (let n = from; n < to; n++) ctx.fillRect(xOf(requests.start[order[n]]) - 0.75, top, 1.5, height);
     return;
   }
-  const counts = new Uint16Array(plotWidth() + 2);
+  const counts = new Uint16Array(plotWidth + 2);
   for (let n = from; n < to; n++) counts[Math.round(xOf(requests.start[order[n]]) - GUTTER)]++;
   for (let x = 0; x < counts.length; x++) {
     if (!counts[x]) continue;
@@ -253,10 +262,10 @@ function drawBars(ctx, row) {
   for (let n = from; n < to; n++) {
     const i = order[n];
     const left = Math.max(GUTTER - 2, xOf(bars.start[i]));
-    const right = Math.min(lanes.clientWidth, xOf(bars.end[i]));
+    const right = Math.min(GUTTER + plotWidth + 4, xOf(bars.end[i]));
     const kind = OF_PLACEMENT[names(bars.placement[i])] || "batched";
     if (right - left < 1.5) {
-      const covered = (thin[kind] ??= new Float32Array(plotWidth() + 4));
+      const covered = (thin[kind] ??= new Float32Array(plotWidth + 4));
       covered[Math.max(0, Math.floor(left - GUTTER))] += Math.max(0.12, right - left);
       continue;
     }
@@ -315,7 +324,7 @@ function drawQueue(ctx, row) {
   const top = row.y + 4;
   const height = row.height - 8;
   const { start, depth } = queue;
-  const most = new Float32Array(plotWidth() + 2);
+  const most = new Float32Array(plotWidth + 2);
   let now = 0;
   let column = 0;
   for (let i = 0; i < start.length && start[i] < view.to; i++) {
@@ -392,7 +401,7 @@ function drawThread(ctx, i, place) {
 
 function drawOverview() {
   const { ctx, width } = context(overview);
-  const bins = Math.max(1, Math.floor(plotWidth(overview) / 3));
+  const bins = Math.max(1, Math.floor(plotWidth / 3));
   const counts = FATES.map(() => new Uint32Array(bins));
   for (let i = 0; i < requests.count; i++) {
     const bin = Math.min(bins - 1, Math.floor((requests.start[i] / WHOLE.to) * bins));
@@ -405,12 +414,12 @@ function drawOverview() {
   ctx.fillText("requests", GUTTER - 8, 16);
   ctx.fillText(`${most} per ${duration(WHOLE.to / bins)}`, GUTTER - 8, 32);
   const floor = OVERVIEW_HEIGHT - 6;
-  const scale = (floor - 4) / most;
-  const wide = plotWidth(overview) / bins;
+  const tallest = (floor - 4) / most;
+  const wide = plotWidth / bins;
   for (let bin = 0; bin < bins; bin++) {
     let y = floor;
     for (let fate = 0; fate < FATES.length; fate++) {
-      const tall = counts[fate][bin] * scale;
+      const tall = counts[fate][bin] * tallest;
       if (!tall) continue;
       ctx.fillStyle = colours[FATES[fate]];
       ctx.fillRect(GUTTER + bin * wide, y - tall, wide - 0.6, tall);
@@ -419,8 +428,8 @@ function drawOverview() {
   }
   ctx.fillStyle = colours.line;
   ctx.fillRect(GUTTER, floor, width - GUTTER - MARGIN, 1);
-  const left = GUTTER + (view.from / WHOLE.to) * plotWidth(overview);
-  const right = GUTTER + (view.to / WHOLE.to) * plotWidth(overview);
+  const left = GUTTER + (view.from / WHOLE.to) * plotWidth;
+  const right = GUTTER + (view.to / WHOLE.to) * plotWidth;
   ctx.fillStyle = colours.brush;
   ctx.fillRect(left, 0, right - left, floor + 1);
   ctx.strokeStyle = colours.accent;

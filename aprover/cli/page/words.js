@@ -28,6 +28,8 @@ function axisLabel(at, step) {
   return `${(at * scale).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${unit}`;
 }
 
+const moment = (at) => `${(at * 1e3).toLocaleString("en-US", { minimumFractionDigits: 3, maximumFractionDigits: 3 })} ms`;
+
 function fitted(ctx, text, width) {
   if (ctx.measureText(text).width <= width) return text;
   let length = Math.min(text.length, Math.floor(width / 4));
@@ -59,7 +61,9 @@ function icon(fate) {
 
 function facts(pairs) {
   const list = element("dl");
-  for (const [name, text] of pairs) if (text) list.append(element("dt", {}, name), element("dd", {}, text));
+  for (const [name, text] of pairs) {
+    if (text) list.append(element("div", {}, element("dt", {}, name), element("dd", {}, text)));
+  }
   return list;
 }
 
@@ -93,9 +97,9 @@ function sayFigures() {
     ["batches", grouping(figures.batches), `${significant(figures.batch_size)} proofs on average`],
     ["queue wait", duration(figures.queue_wait ?? NaN), "median of the batches"],
     [
-      "prediction off by",
-      figures.prediction_error === null ? "unknown" : percent(figures.prediction_error),
-      "median, either way",
+      "prediction within",
+      figures.prediction_error === null ? "unknown" : `\u00d7 ${(1 + figures.prediction_error).toFixed(2)}`,
+      "of half of the times",
     ],
   ];
   const place = document.getElementById("figures");
@@ -138,7 +142,7 @@ function requestCard(i, others = 0) {
     element("h3", {}, icon(fate), `request ${requests.number[i]}: ${fate}`),
     facts([
       ["program", names(requests.program[i])],
-      ["asked at", axisLabel(requests.start[i], 1e-6)],
+      ["asked at", moment(requests.start[i])],
       ["answered in", fate === "pending" ? "not yet" : duration(requests.seconds[i])],
       ["because", BECAUSE[fate] ? BECAUSE[fate](i) : own],
       ["placed because", BECAUSE[fate] ? placed : ""],
@@ -161,7 +165,7 @@ function barCard(i) {
       ["programs", names(bars.programs[i])],
       ["placed", `${names(bars.placement[i])}, on ${laneName(bars.lane[i])}`],
       ["because", names(bars.reason[i])],
-      ["from", axisLabel(bars.start[i], 1e-6)],
+      ["from", moment(bars.start[i])],
       ["took", duration(bars.seconds[i]) + (bars.finished[i] ? "" : " and was not finished")],
       ["of it in C", bars.measured[i] >= 0 && bars.number[i] >= 0 ? duration(bars.measured[i]) : ""],
       ["predicted", bars.predicted[i] >= 0 ? `${duration(bars.predicted[i])}${offBy(i)}` : ""],
@@ -217,7 +221,7 @@ function sayTables(choose) {
       return {
         cells: [
           String(requests.number[i]), [icon(fate), fate], names(requests.program[i]),
-          axisLabel(requests.start[i], 1e-4), duration(requests.seconds[i]),
+          moment(requests.start[i]), duration(requests.seconds[i]),
           requests.bar[i] >= 0 ? barName(requests.bar[i]) : "",
         ],
         go: () => choose({ kind: "request", index: i }, true),
