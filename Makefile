@@ -50,7 +50,7 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: help venv build demo test lint format pytest bench bench-engine clean
+.PHONY: help venv build demo test lint format pytest bench bench-engine soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, C tests, Python tests"
@@ -59,6 +59,7 @@ help:
 	@echo "make build     the virtual environment and the C extension, in place"
 	@echo "make bench     speed and memory on one core;  make cbench: the C kernels alone"
 	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
+	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
 
@@ -88,6 +89,10 @@ bench: build
 
 bench-engine: build
 	$(PY) -m benchmarks.engine $(BENCH)
+
+# Runs a server and its load on loopback, for some two minutes; Linux only.
+soak-web: build
+	$(PY) -m benchmarks.soak_web $(SOAK)
 
 clean:
 	rm -rf build dist *.egg-info aprover/_native.c aprover/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis \
