@@ -124,16 +124,6 @@ class TestSingleFlight:
         assert isinstance(shell.submit("key")[1], Queued)
         assert shell.core.statistics().cache_entries == 0
 
-    def test_attempt_knows_hits_and_joins_without_the_work(self) -> None:
-        """And leaves no trace if there is neither."""
-        shell = Shell()
-        assert shell.core.attempt(FakeRequest("key"), FakeWaiter("loop")) is None
-        assert shell.core.statistics().requests == 0
-        _, batch = shell.started("key")
-        assert isinstance(shell.core.attempt(FakeRequest("key"), FakeWaiter("loop")), Joined)
-        shell.finish(batch)
-        assert isinstance(shell.core.attempt(FakeRequest("key"), FakeWaiter("loop")), Hit)
-
     def test_without_cache_a_request_neither_reads_nor_stores_but_joins(self) -> None:
         """cache=False."""
         shell = Shell()
@@ -558,7 +548,7 @@ class TestSplit:
             assert isinstance(help_, Help)
             shell.submit(round_, work(20e-3))
             shell.dispatch(10 + round_)
-            left = [name for name, team in shell.core._helping.items() if team.helpers[name][0]]
+            left = [name for name, team in shell.core._crew._helping.items() if team.helpers[name][0]]
             assert len(left) == 1
             shell.finish(shell.batch(str(left[0])))
 

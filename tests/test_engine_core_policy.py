@@ -23,7 +23,8 @@ LOADS = st.builds(
     queue_cost=st.floats(0, 10),
     running_cost=st.floats(0, 10),
     scaling=st.floats(0.5, 2),
-    stretch=st.floats(1, 10),
+    handback=st.floats(0, 0.02),
+    wake=st.floats(0, 0.05),
     lag=st.floats(0, 0.1),
     python=st.booleans(),
 )
@@ -41,7 +42,8 @@ def load(**changes: object) -> Load:
         queue_cost=0.0,
         running_cost=0.0,
         scaling=1.75,
-        stretch=1.0,
+        handback=0.0,
+        wake=60e-6,
         lag=0.0,
         python=False,
     )
@@ -92,7 +94,6 @@ class TestAdaptive:
         ("changes", "reason"),
         [
             ({"python": True}, "a trace() in Python is running"),
-            ({"stretch": 3.5}, "inline work is held up"),
             ({"lag": 0.05}, "the loop is late"),
         ],
     )
@@ -121,7 +122,7 @@ class TestAdaptive:
         assert 1 <= policy.width(load) <= load.workers
         assert policy.place(3e-3, load)[0] is OFFLOAD
 
-    @pytest.mark.parametrize("wrong", [{"wake": -1.0}, {"largest_stretch": 0.5}, {"longest_inline": float("nan")}])
+    @pytest.mark.parametrize("wrong", [{"delivery": -1.0}, {"noise": float("inf")}, {"longest_inline": float("nan")}])
     def test_settings_are_checked(self, wrong: dict[str, float]) -> None:
         """When the policy is made."""
         with pytest.raises(ValueError, match=r"."):
@@ -143,8 +144,8 @@ class TestBaselines:
     def test_always_is_always(self) -> None:
         """Whatever the load."""
         for policy, placement in ((AlwaysInline(), INLINE), (AlwaysOffload(), OFFLOAD)):
-            assert policy.place(1.0, load(stretch=9.0))[0] is placement
-            assert policy.release(5, 1e-6, load(stretch=9.0))[0] is placement
+            assert policy.place(1.0, load(handback=9.0))[0] is placement
+            assert policy.release(5, 1e-6, load(handback=9.0))[0] is placement
             assert not policy.split(1.0, load())
 
 

@@ -20,6 +20,7 @@ import trio.testing
 import aprover
 from aprover import EngineClosed, Fibonacci, ProgramError, ProveError
 from aprover.engine import opening
+from aprover.engine.engine import Engine
 from tests.support.engine_shells import TIMEOUT, Gate, MakeOdd, fresh, hand_engine, odd, on_all_loops
 
 __all__ = ["odd"]
@@ -369,6 +370,7 @@ except KeyboardInterrupt as error:
 AT_EXIT = """
 import threading, time, aprover
 from aprover.engine import opening
+from aprover.engine.engine import Engine
 opening.EXIT_SECONDS = 0.3
 class Slow(aprover.Program):
     @classmethod
@@ -387,6 +389,27 @@ print("leaving")
 """
 
 
+MIDDLES = ["aprover.engine.core:FlightQueue.push", "aprover.engine.engine:Engine.perform"]
+"""Where the core is in no state to be left."""
+
+
+def interrupt_in(where: str, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Has the next call of this method interrupted on its first bytecode; empties the list then."""
+    owner_name, _, name = where.rpartition(".")
+    owner: Any = pkgutil.resolve_name(owner_name)
+    real = getattr(owner, name)
+    interrupts = [True]
+
+    def interrupted(*args: Any, **settings: Any) -> Any:
+        if interrupts and threading.current_thread() is threading.main_thread():
+            interrupts.pop()
+            signal.raise_signal(signal.SIGINT)
+        return real(*args, **settings)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    return interrupts
+
+
 class TestInterruptsAndExit:
     @pytest.mark.parametrize("script", [INTERRUPTED_TRIO, INTERRUPTED_ASYNCIO])
     def test_a_keyboard_interrupt_ends_cleanly(self, script: str) -> None:
@@ -394,25 +417,15 @@ class TestInterruptsAndExit:
         done = run_script(script)
         assert (done.stdout, done.stderr, done.returncode) == ("KeyboardInterrupt []\n", "", 0)
 
-    @pytest.mark.parametrize("where", ["aprover.engine.core:FlightQueue.push", "aprover.engine.engine:Engine._settled"])
+    @pytest.mark.parametrize("where", MIDDLES)
     def test_an_interrupt_in_the_middle_of_a_request_breaks_nothing(
         self, where: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is raised where the core is whole, and the next request of this loop is served."""
-        owner_name, _, name = where.rpartition(".")
-        owner: Any = pkgutil.resolve_name(owner_name)
-        real = getattr(owner, name)
-        interrupts = [True]
-
-        def interrupted(*args: Any, **settings: Any) -> Any:
-            if interrupts:
-                interrupts.pop()
-                os.kill(os.getpid(), signal.SIGINT)
-            return real(*args, **settings)
 
         async def main() -> None:
             async with aprover.open_engine(policy=aprover.AlwaysOffload()) as engine:
-                monkeypatch.setattr(owner, name, interrupted)
+                interrupts = interrupt_in(where, monkeypatch)
                 with pytest.raises(KeyboardInterrupt):
                     await engine.prove(fresh())
                 assert not interrupts
@@ -420,6 +433,28 @@ class TestInterruptsAndExit:
                 assert engine.statistics().waiters == 0
 
         trio.run(main)
+
+    @pytest.mark.parametrize("where", MIDDLES)
+    @pytest.mark.parametrize("many", [False, True])
+    def test_so_it_is_on_a_plain_main_thread(self, where: str, many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of prove_sync and prove_batch_sync: the interrupt is raised, and the engine goes on."""
+        engine = Engine(policy=aprover.AlwaysOffload())
+        engine.start()
+        interrupts = interrupt_in(where, monkeypatch)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                if many:
+                    engine.prove_batch_sync([fresh(), fresh()])
+                else:
+                    engine.prove_sync(fresh())
+            assert not interrupts
+            assert engine.prove_sync(fresh())
+            assert engine.statistics().waiters == 0
+        finally:
+            engine.close("wait")
+            assert engine.join(20)
+        assert engine.statistics().pending == 0
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def test_the_default_engine_does_not_keep_the_process(self) -> None:
         """At exit, a trace() that does not end is waited for no longer than the bound."""

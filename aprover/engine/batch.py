@@ -16,6 +16,7 @@ from ..errors import AproverError, BatchError, EngineOverloaded
 from .messages import Outcome
 from .outcomes import answer_of, own_error
 from .ports import Port, Waiter
+from .ports.interrupts import held_back
 from .request import Request, VerifyRequest
 
 if TYPE_CHECKING:
@@ -199,9 +200,9 @@ class Window(Generic[T]):
 
     def leave_all(self) -> None:
         """All that is under way is wanted no more."""
-        for waiter in list(self.under_way.values()):
-            waiter.gone = True
-            self._engine.leave(waiter)
+        with held_back():
+            for waiter in list(self.under_way.values()):
+                self._engine.leave(waiter)
         self.under_way.clear()
         self._held.clear()
 

@@ -1,10 +1,9 @@
-"""`Engine`: the deciding core with its workers, its supervisor and its ports; and the life of one request in it."""
+"""`Engine`: the deciding core with its workers, its supervisor and its ports. What it is asked is in `asking`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import sys
 import threading
@@ -12,57 +11,31 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
-import anyio
-
 from ..air import Program
-from ..backends import Control, Prefer, backend_named
-from ..errors import EngineClosed, EngineOverloaded
+from ..backends import Prefer, backend_named
+from ..errors import EngineClosed
 from ..proof import BackendName, Proof
 from ..telemetry import Events, Job, Trace
 from . import calibration
+from .asking import Progress, ProveMethods
 from .batches import BatchMethods
 from .core import Core
 from .cost import CostModel
 from .estimate import Estimate
-from .flights import Flight
-from .making import make_batch, make_inline
-from .messages import (
-    Closed,
-    Decision,
-    Dispatch,
-    Effects,
-    Expired,
-    Failed,
-    Hit,
-    Inline,
-    Joined,
-    Outcome,
-    Parked,
-    Proved,
-    Queued,
-    Rejected,
-)
-from .outcomes import answer_of, error_of
+from .making import make_batch
+from .messages import Dispatch, Effects
 from .policy import AdaptivePolicy, Policy
-from .ports import Port, Waiter, running_loop
+from .ports import Port, interrupts, running_loop
 from .ports.asyncio import AsyncioPort
 from .ports.base import LoopPort
-from .ports.thread import Mailbox, ThreadPort
-from .request import Request, VerifyRequest, check_options
+from .ports.thread import ThreadPort
+from .request import Request
 from .statistics import EngineStatistics
 from .workers import WorkerThread, on_worker, usable_cores
 
 __all__ = ["Engine", "Mode", "Progress", "require_plain_thread"]
 
 Mode = Literal["wait", "cancel"]
-Progress = Callable[[str, float], object]
-"""Called with the phase (``"queued"``, ``"trace"`` or ``"prove"``) and how much of it is done, from 0 to 1."""
-
-PROGRESS_SECONDS = 0.1
-"""How often progress is reported, at most."""
-
-FOREVER = math.inf
-
 _forks = 0
 """How many forks lie between this process and the one that imported this module."""
 
@@ -93,26 +66,7 @@ def _weigh(result: object) -> int:
     return len(result) if isinstance(result, Proof) else 0
 
 
-async def _watch(waiter: Waiter, control: Control, progress: Progress) -> Outcome:
-    """Waits for the answer and reports progress meanwhile."""
-    event = anyio.Event()
-    outcome: Outcome | None = None
-
-    def resolve(answer: Outcome) -> None:
-        nonlocal outcome
-        outcome = answer
-        event.set()
-
-    waiter.resolve = resolve
-    while outcome is None:
-        with anyio.move_on_after(PROGRESS_SECONDS):
-            await event.wait()
-        if outcome is None:
-            progress(control.phase, control.fraction)
-    return outcome
-
-
-class Engine(BatchMethods):
+class Engine(ProveMethods, BatchMethods):
     """Made by `aprover.open_engine`; its methods are the functions of the same names, on this engine.
 
     All may be called from any number of event loops and threads at once.
@@ -127,6 +81,7 @@ class Engine(BatchMethods):
         cache_bytes: int = 256 * 2**20,
         max_pending: int = 10_000,
         on_overload: Literal["wait", "raise"] = "wait",
+        finish_abandoned: bool = False,
         trace: Trace = None,
         calibrate: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -145,6 +100,7 @@ class Engine(BatchMethods):
             cache_bytes=cache_bytes,
             max_pending=max_pending,
             on_overload=on_overload,
+            finish_abandoned=finish_abandoned,
             weigh=_weigh,
             events=self.events.on(),
         )
@@ -161,6 +117,10 @@ class Engine(BatchMethods):
         if calibrate:
             # One of them; the others go to work at once, with the shipped model.
             self._threads[-1].first = self._calibrate
+        self.failure: BaseException | None = None
+        """The bug that it broke down for."""
+        self._calibrated: str | None = None
+        """The cost model that calibration gave it, as text."""
         self._alive = 0
         self._started = False
         self._closing = False
@@ -175,7 +135,11 @@ class Engine(BatchMethods):
     # Life
 
     def _calibrate(self) -> None:
-        calibration.calibrate(self._core.replace_cost, lambda: not self.is_closed)
+        def replace(model: CostModel) -> None:
+            self._calibrated = model.dumps()
+            self._core.replace_cost(model)
+
+        calibration.calibrate(replace, lambda: not self.is_closed)
 
     def supervised_by(
         self,
@@ -207,6 +171,24 @@ class Engine(BatchMethods):
         self.perform(self._core.close(mode))
         self._stir_supervisor()
 
+    def break_down(self, cause: BaseException) -> None:
+        """There is a bug in the engine: everybody is answered with EngineClosed, from `cause`, and it ends. Any thread.
+
+        A worker that is in the middle of something comes back from it as ever, and its results are dropped.
+        """
+        with self._lock:
+            self._closing = True
+            if self.failure is None:
+                self.failure = cause
+        self.perform(self._core.break_down(cause))
+        self._stir_supervisor()
+
+    def broken_by(self, error: Exception) -> EngineClosed:
+        """What to raise for an exception that came out of the core. Ends the engine, if that is not done."""
+        if not isinstance(error, EngineClosed):
+            self.break_down(error)
+        return EngineClosed("the engine broke down, which is a bug in it")
+
     @property
     def is_closed(self) -> bool:
         """Whether it takes no requests any more."""
@@ -234,7 +216,21 @@ class Engine(BatchMethods):
             port.stop()
         return ports
 
-    def _worker_ended(self) -> None:
+    def _worker_ended(self, error: BaseException | None) -> None:
+        """The last act of a worker's thread.
+
+        Args:
+            error: What it died of: a bug.
+        """
+        if error is not None:
+            self.break_down(error)
+        with self._lock:
+            last = self._alive == 1
+        if last and self._calibrated is not None and self.failure is None:
+            # Here, because it writes a file, which no loop should wait for.
+            learned = self._core.dump_cost()
+            if learned != self._calibrated:
+                calibration.keep(learned)
         with self._lock:
             self._alive -= 1
         self._stir_supervisor()
@@ -242,6 +238,8 @@ class Engine(BatchMethods):
     def _check_open(self) -> None:
         if self._forks != _forks:
             raise EngineClosed("the engine was opened before this process was forked")
+        if self.failure is not None:
+            raise EngineClosed("the engine broke down, which is a bug in it") from self.failure
         if self._closing:
             raise EngineClosed("the engine is closed")
 
@@ -278,7 +276,7 @@ class Engine(BatchMethods):
             from .ports.trio import TrioPort, protect
 
             # Halfway through these, an interrupt would leave the core in no state at all; it is raised a little later.
-            protect(Engine.perform, Core.hit, Core.attempt, Core.submit, Core.leave, Core.inline_done)
+            protect(Engine.perform, Engine.enter, Engine.leave, Core.hit)
             port = TrioPort(self)
         else:
             loop = _running_asyncio()
@@ -307,12 +305,13 @@ class Engine(BatchMethods):
             port = self._thread_ports.pop()
         except IndexError:
             port = ThreadPort(self)
-        try:
-            yield port
-        finally:
-            # What this call has submitted, others may have joined.
-            port.flush()
-            self._thread_ports.append(port)
+        with interrupts.installed():
+            try:
+                yield port
+            finally:
+                # What this call has submitted, others may have joined.
+                port.flush()
+                self._thread_ports.append(port)
 
     def port_died(self, port: Port) -> None:
         """The loop has ended, or this engine has."""
@@ -363,22 +362,25 @@ class Engine(BatchMethods):
             self._drained = True
             self._stir_supervisor()
 
-    def leave(self, waiter: Waiter) -> None:
-        """The waiter does not wait any more."""
-        if waiter.job is not None:
-            waiter.job.done(cancelled=True)
-        self.perform(self._core.leave(waiter))
-
     def expire(self) -> None:
         """Answers those whose deadlines have passed."""
         self.perform(self._core.expire())
 
-    def dispatch(self, port: Port, tick: int, lag: float) -> bool:
-        """Releases what was submitted through the port, and runs what is to run on its thread. True: once more."""
-        released: Dispatch = self._core.dispatch(port, tick=tick, lag=lag)
-        self.perform(released.effects)
-        if released.batch is not None:
-            make_batch(self._core, released.batch, self.perform)
+    def dispatch(self, port: Port, tick: int, lag: float = 0.0, notice: float | None = None) -> bool:
+        """Releases what was submitted through the port, and runs what is to run on its thread. True: once more.
+
+        Args:
+            port, tick, lag, notice: As for `Core.dispatch`.
+        """
+        try:
+            released: Dispatch = self._core.dispatch(port, tick=tick, lag=lag, notice=notice)
+            self.perform(released.effects)
+            if released.batch is not None:
+                make_batch(self._core, released.batch, self.perform)
+        except Exception as error:  # noqa: BLE001 - see `break_down`
+            # This is a loop's callback, and who could be told by raising has no business with it.
+            self.broken_by(error)
+            return False
         return released.again
 
     def statistics(self) -> EngineStatistics:
@@ -394,276 +396,3 @@ class Engine(BatchMethods):
         air = program.compiled()
         cost = backend_named(backend).cost(program, security=security, prefer=prefer)
         return Estimate(duration, placement.value, air.height, air.columns, cost.proof_bytes, cost.memory)
-
-    # Requests
-
-    def is_implicitly_late(self, outcome: object, deadline: float) -> bool:
-        """Whether a deadline passed that the caller did not give, but some cancel scope around it has."""
-        return isinstance(outcome, Expired) and self.clock() < deadline
-
-    def limit(self, deadline: float | None, port: LoopPort | ThreadPort) -> float:
-        """An explicit deadline, given on the loop's own clock, on the engine's clock."""
-        return FOREVER if deadline is None else self.clock() + (deadline - port.now())
-
-    def ask(
-        self, request: Request | VerifyRequest, waiter: Waiter, *, priority: int, deadline: float, cache: bool
-    ) -> Outcome | None:
-        """Asks for one proof, on the port's own thread. None: the waiter's `resolve` will be called.
-
-        Raises:
-            EngineOverloaded: So many are pending, and the engine was told not to let callers wait.
-            AproverError: The request cannot be carried out.
-        """
-        port, explicit = waiter.port, deadline
-        if isinstance(port, LoopPort):
-            deadline = min(deadline, port.scope_deadline())
-        job = self._open_story(request)
-        tell = None if job is None else self._tell(job, waiter, explicit)
-        try:
-            answer: Decision | None = self._core.attempt(
-                request, waiter, priority=priority, deadline=deadline, cache=cache, tick=port.tick
-            )
-            if answer is None:
-                answer = self._submit(request, waiter, priority, deadline, cache)
-            outcome, _ = self._settled(answer, job)
-        except BaseException as error:
-            if job is not None:
-                job.done(error, cancelled=not isinstance(error, Exception))
-            raise
-        if tell is not None and outcome is not None:
-            tell(outcome)
-        return outcome
-
-    def _submit(
-        self, request: Request | VerifyRequest, waiter: Waiter, priority: int, deadline: float, cache: bool
-    ) -> Decision:
-        work = request.work()
-        self.start()
-        port = waiter.port
-        return self._core.submit(
-            request,
-            waiter,
-            work,
-            priority=priority,
-            deadline=deadline,
-            cache=cache,
-            tick=port.tick,
-            caller=port.caller(),
-        )
-
-    def _settled(self, answer: Decision, job: Job | None) -> tuple[Outcome | None, Flight | None]:
-        """The outcome, if there is one already, and else the flight to wait for.
-
-        Raises:
-            EngineOverloaded: There is none.
-        """
-        if isinstance(answer, Expired | Closed):
-            return answer, None
-        if isinstance(answer, Hit):
-            if job is not None:
-                job.emit("hit", seconds=job.seconds)
-            return Proved(answer.proof), None
-        self.perform(answer.effects, job)
-        if isinstance(answer, Rejected):
-            if job is not None:
-                job.emit("rejected")
-            raise EngineOverloaded("as many proofs are pending as the engine takes")
-        if isinstance(answer, Inline):
-            if job is not None:
-                job.follow(answer.flight)
-            return self._make_inline(answer), None
-        assert isinstance(answer, Joined | Queued | Parked)
-        if job is not None:
-            flight = answer.flight
-            job.follow(flight)
-            if isinstance(answer, Joined):
-                job.emit("joined", flight=flight.number)
-            elif isinstance(answer, Parked):
-                job.emit("queued", flight=flight.number, predicted=flight.predicted, parked=True)
-        return None, answer.flight
-
-    def _open_story(self, request: Request | VerifyRequest) -> Job | None:
-        """What is to be told of this request; None if nobody listens."""
-        job = self.events.open(request.label)
-        if job is not None:
-            self._core.events = True
-        return job
-
-    def _tell(self, job: Job, waiter: Waiter, deadline: float) -> Callable[[Outcome], object]:
-        """Has the story of a request of a batch end with its answer. For an answer at once, call what it returns."""
-
-        def tell(outcome: Outcome) -> None:
-            if self.is_implicitly_late(outcome, deadline):
-                job.done(cancelled=True)
-            else:
-                job.done(error_of(outcome))
-
-        resolve = waiter.resolve
-        assert resolve is not None
-
-        def told(outcome: Outcome) -> None:
-            tell(outcome)
-            resolve(outcome)
-
-        waiter.job, waiter.resolve = job, told
-        return tell
-
-    def _make_inline(self, answer: Inline) -> Outcome:
-        try:
-            result, wall, busy = make_inline(answer.flight)
-        except BaseException as error:
-            self.perform(self._core.inline_done(answer.flight, error, wall=0.0, c_time=0.0))
-            raise
-        self.perform(self._core.inline_done(answer.flight, result, wall=wall, c_time=busy))
-        if isinstance(result, BaseException):
-            return Failed(result)
-        return Proved(result)
-
-    async def prove(
-        self,
-        program: Program,
-        *,
-        security: int = 100,
-        backend: BackendName = "stark",
-        prefer: Prefer = "time",
-        check: bool = False,
-        priority: int = 0,
-        deadline: float | None = None,
-        cache: bool = True,
-        progress: Progress | None = None,
-    ) -> Proof:
-        """As `aprover.prove`, on this engine."""
-        request = Request(program, security, backend, prefer, check)
-        if priority != 0 or deadline is not None or cache is not True:
-            check_options(priority, deadline, cache)
-        port = self.port()
-        await port.check_cancelled()
-        job = self.events.open(request.program.id)
-        if job is not None:
-            self._core.events = True
-        elif cache:
-            proof = self._core.hit(request, port, port.tick)
-            if proof is not None:
-                return proof
-        explicit = FOREVER if deadline is None else self.limit(deadline, port)
-        waiter = Waiter(port)
-        limit = min(explicit, port.scope_deadline())
-        answer = self._core.attempt(request, waiter, priority=priority, deadline=limit, cache=cache, tick=port.tick)
-        try:
-            while True:
-                outcome = await self._outcome(
-                    request, waiter, answer, job, progress, priority=priority, deadline=limit, cache=cache
-                )
-                if not self.is_implicitly_late(outcome, explicit):
-                    break
-                # The scope around this will cancel it; unless its deadline was moved, and then it is asked again.
-                await port.until_scope_deadline()
-                await port.check_cancelled()
-                waiter, answer, limit = Waiter(port), None, min(explicit, port.scope_deadline())
-            proof = answer_of(outcome)
-        except BaseException as error:
-            if job is not None:
-                job.done(error, cancelled=not isinstance(error, Exception))
-            raise
-        if job is not None:
-            job.done()
-        return proof
-
-    async def _outcome(
-        self,
-        request: Request,
-        waiter: Waiter,
-        answer: Decision | None,
-        job: Job | None,
-        progress: Progress | None,
-        *,
-        priority: int,
-        deadline: float,
-        cache: bool,
-    ) -> Outcome:
-        """What becomes of one waiter; if this is cancelled, the waiter leaves."""
-        port = cast(LoopPort, waiter.port)
-        try:
-            if answer is None:
-                answer = self._submit(request, waiter, priority, deadline, cache)
-            outcome, flight = self._settled(answer, job)
-            if isinstance(answer, Hit):
-                if answer.over_budget:
-                    await port.pause()
-            elif outcome is None:
-                assert flight is not None
-                if progress is None:
-                    outcome = await port.wait(waiter)
-                else:
-                    outcome = await _watch(waiter, flight.control, progress)
-        except BaseException as error:
-            # Ignored if the waiter is not, or no longer, among those who wait.
-            waiter.gone = True
-            self.leave(waiter)
-            if isinstance(error, KeyboardInterrupt):
-                # It may have come between the core's answer and its effects.
-                port.schedule()
-            raise
-        assert outcome is not None
-        return outcome
-
-    def prove_sync(
-        self,
-        program: Program,
-        *,
-        security: int = 100,
-        backend: BackendName = "stark",
-        prefer: Prefer = "time",
-        check: bool = False,
-        priority: int = 0,
-        deadline: float | None = None,
-        cache: bool = True,
-        progress: Progress | None = None,
-    ) -> Proof:
-        """As `aprover.prove_sync`, on this engine."""
-        request = Request(program, security, backend, prefer, check)
-        check_options(priority, deadline, cache)
-        job = self._open_story(request)
-        try:
-            with self.thread_port() as port:
-                proof = answer_of(self._outcome_sync(request, port, job, progress, priority, deadline, cache))
-        except BaseException as error:
-            if job is not None:
-                job.done(error, cancelled=not isinstance(error, Exception))
-            raise
-        if job is not None:
-            job.done()
-        return proof
-
-    def _outcome_sync(
-        self,
-        request: Request,
-        port: ThreadPort,
-        job: Job | None,
-        progress: Progress | None,
-        priority: int,
-        deadline: float | None,
-        cache: bool,
-    ) -> Outcome:
-        box = Mailbox()
-        waiter = Waiter(port, box.put)
-        limit = self.limit(deadline, port)
-        try:
-            answer: Decision | None = self._core.attempt(
-                request, waiter, priority=priority, deadline=limit, cache=cache, tick=port.tick
-            )
-            if answer is None:
-                answer = self._submit(request, waiter, priority, limit, cache)
-            outcome, flight = self._settled(answer, job)
-            port.flush()
-            if outcome is None and progress is None:
-                outcome = box.get()
-            while outcome is None:
-                outcome = box.get(PROGRESS_SECONDS)
-                if outcome is None and progress is not None and flight is not None:
-                    progress(flight.control.phase, flight.control.fraction)
-        except BaseException:
-            waiter.gone = True
-            self.leave(waiter)
-            raise
-        return outcome

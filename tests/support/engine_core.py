@@ -37,6 +37,12 @@ class FakeRequest:
 
     key: Hashable
     key_bytes: int = 16
+    proves: bool = True
+    known: Work | None = None
+
+    def known_work(self) -> Work | None:
+        """What is known by now."""
+        return self.known
 
 
 def work(seconds: float, *, trace: str | None = None, splittable: bool = True, rows: int = 8) -> Work:

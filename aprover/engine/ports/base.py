@@ -89,13 +89,26 @@ class Port(ABC):
 class LoopPort(Port):
     """A port of an event loop."""
 
-    __slots__ = ("_again", "_inbox", "_noticed", "_scheduled_at", "_slice", "_slice_tick", "_stopping", "_wanted")
+    __slots__ = (
+        "_inbox",
+        "_notice",
+        "_noticed",
+        "_noticed_at",
+        "_scheduled_at",
+        "_slice",
+        "_slice_tick",
+        "_stopping",
+        "_wanted",
+    )
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._inbox: deque[tuple[Waiter, Outcome]] = deque()
         self._noticed = False
         """A notice is on its way to the loop from another thread."""
+        self._noticed_at = 0.0
+        self._notice: float | None = None
+        """Seconds that the last one took, until the core is told."""
         self._wanted = False
         """`Core.dispatch` is to be called."""
         self._scheduled_at = 0.0
@@ -165,6 +178,7 @@ class LoopPort(Port):
         elif not self._noticed:
             # Set before, and cleared before the inbox is emptied: no answer falls between.
             self._noticed = True
+            self._noticed_at = time.perf_counter()
             try:
                 self._notify()
             except RuntimeError:
@@ -177,6 +191,7 @@ class LoopPort(Port):
 
     def _on_notice(self) -> None:
         self._noticed = False
+        self._notice = time.perf_counter() - self._noticed_at
         self.turn()
 
     def turn(self) -> None:
@@ -195,8 +210,9 @@ class LoopPort(Port):
                 resolve(outcome)
         if self._wanted:
             self._wanted = False
-            lag = max(0.0, time.perf_counter() - self._scheduled_at)
-            if self.engine.dispatch(self, tick, lag):
+            lag, notice = max(0.0, time.perf_counter() - self._scheduled_at), self._notice
+            self._notice = None
+            if self.engine.dispatch(self, tick, lag, notice):
                 self._wanted = True
                 self._scheduled_at = time.perf_counter()
         if inbox or self._wanted:

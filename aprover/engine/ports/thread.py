@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..messages import Outcome
 from .base import Port, Waiter
+from .interrupts import held_back
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -43,8 +44,9 @@ class ThreadPort(Port):
         while self._wanted:
             self._wanted = False
             self.tick += 1
-            if self.engine.dispatch(self, self.tick, 0.0):
-                self._wanted = True
+            with held_back():
+                if self.engine.dispatch(self, self.tick):
+                    self._wanted = True
 
     def now(self) -> float:
         """The clock of deadlines."""

@@ -25,7 +25,7 @@ MOMENT = 0.001
 
 
 def protect(*functions: Callable[..., object]) -> None:
-    """Has Trio raise no KeyboardInterrupt inside these. (Before 0.27 it cannot do that to what exists already.)"""
+    """Has Trio raise no KeyboardInterrupt inside these."""
     for function in functions:
         trio.lowlevel.enable_ki_protection(function)
 
