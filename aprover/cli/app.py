@@ -17,14 +17,34 @@ import aprover
 from . import report
 from .programs import SHIPPED, complete_program, complete_value, find
 
-__all__ = ["AsJson", "OwnProgram", "ProgramName", "Values", "app", "optional_program", "read_bounded"]
+__all__ = [
+    "ENGINE",
+    "PROGRAMS",
+    "PROOFS",
+    "AsJson",
+    "OwnProgram",
+    "ProgramName",
+    "Values",
+    "app",
+    "optional_program",
+    "read_bounded",
+]
 
 LONGEST_PROOF = 64 * 2**20
 """Bytes of a file that is taken for a proof: the largest that this version makes have a few hundred kilobytes."""
 
 
+PROOFS, PROGRAMS, ENGINE = "Proofs", "Programs of one's own", "The engine and this machine"
+"""The commands' groups in the help."""
+
+ORDER = ("prove", "verify", "inspect", "check", "explain", "stress", "timeline", "bench", "calibrate", "demo")
+
+
 class Group(TyperGroup):
-    """Says with ``--json`` what is wrong with the command line as JSON too."""
+    """Has the commands in an order of their own, and says in JSON what is wrong with a command line with ``--json``."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 
     def main(
         self,
@@ -66,12 +86,15 @@ app = typer.Typer(
 ProgramName = Annotated[
     str,
     typer.Argument(
-        help=f"One of {', '.join(sorted(SHIPPED))}, or module:Class for your own.", autocompletion=complete_program
+        metavar="PROGRAM",
+        help=f"One of {', '.join(sorted(SHIPPED))}, or module:Class for your own.",
+        autocompletion=complete_program,
     ),
 ]
 Values = Annotated[
     list[str] | None,
     typer.Argument(
+        metavar="VALUES",
         help="The inputs, by position or by name: 100, n=100, seed=(1,2). For bytes: text, hex:00ff, or message=@FILE "
         "for what is in a file. Secrets are better off in files, as command lines are seen by others.",
         autocompletion=complete_value,

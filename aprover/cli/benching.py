@@ -19,7 +19,7 @@ import aprover
 from aprover import Engine, Fibonacci, Program, Proof
 
 from . import report
-from .app import AsJson, app
+from .app import ENGINE, AsJson, app
 
 FEWEST, MOST = 3, 200
 """Repetitions of each measurement."""
@@ -50,7 +50,7 @@ class Burst:
     requests: int
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=ENGINE)
 def bench(
     smallest: Annotated[int, typer.Option(min=3, max=22, help="From 2^SMALLEST rows.")] = 5,
     largest: Annotated[int, typer.Option(min=3, max=22, help="To 2^LARGEST rows.")] = 16,
@@ -82,14 +82,14 @@ def bench(
         report.print_facts([(burst.name, f"{burst.seconds * 1e6:,.1f} us a request") for burst in bursts])
 
 
-@app.command(epilog=report.EXIT_CODES)
-def demo() -> None:
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=ENGINE)
+def demo(as_json: AsJson = False) -> None:
     """Prove, verify with both verifiers, and tamper: what this project does, in a minute."""
-    with report.reporting(False):
+    with report.reporting(as_json):
         # Not before, for the processes that it starts import this module.
         from .demo import main
 
-        trio.run(main)
+        trio.run(main, as_json)
 
 
 def _program(log_rows: int) -> Fibonacci:

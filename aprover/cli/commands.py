@@ -17,11 +17,11 @@ from aprover import Proof
 from aprover.errors import shown
 
 from . import report
-from .app import AsJson, OwnProgram, ProgramName, Values, app, optional_program, read_bounded
+from .app import PROOFS, AsJson, OwnProgram, ProgramName, Values, app, optional_program, read_bounded
 from .programs import build, find
 from .report import security_line, statement_line
 
-ProofFile = Annotated[Path, typer.Argument(help="A file with a proof, or - for standard input.")]
+ProofFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file with a proof, or - for standard input.")]
 
 
 class Backend(StrEnum):
@@ -34,7 +34,7 @@ class Preference(StrEnum):
     SIZE = "size"
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROOFS)
 def prove(
     program: ProgramName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the proof.")],
@@ -82,7 +82,7 @@ def prove(
         )
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROOFS)
 def verify(
     file: ProofFile,
     program: OwnProgram = None,

@@ -16,7 +16,7 @@ from aprover.testing import FreeColumn, find_underconstrained
 
 from . import report
 from .anatomy import Part, parts_of
-from .app import AsJson, ProgramName, Values, app, optional_program, read_bounded
+from .app import PROGRAMS, PROOFS, AsJson, ProgramName, Values, app, optional_program, read_bounded
 from .commands import Preference
 from .programs import SHIPPED, build, complete_program, described, find
 from .report import bits_text, security_line, statement_line
@@ -24,9 +24,11 @@ from .report import bits_text, security_line, statement_line
 BAR_WIDTH = 24
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROOFS)
 def inspect(
-    file: Annotated[Path | None, typer.Argument(help="A file with a proof, or - for standard input.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A file with a proof, or - for standard input.")
+    ] = None,
     program: Annotated[
         str | None,
         typer.Option(
@@ -103,7 +105,7 @@ def _inspect_program(cls: type[Program], as_json: bool) -> None:
     report.print_facts(lines)
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROGRAMS)
 def check(
     program: ProgramName,
     values: Values = None,
@@ -135,7 +137,7 @@ def check(
             raise typer.Exit(report.REJECTED)
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROGRAMS)
 def explain(
     program: ProgramName,
     values: Values = None,

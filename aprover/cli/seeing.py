@@ -17,7 +17,7 @@ from aprover.telemetry.perfetto import trace_events
 from aprover.telemetry.run import Fate, Figures
 
 from . import report
-from .app import AsJson, app
+from .app import ENGINE, AsJson, app
 from .page import page
 
 __all__ = ["read_run"]
@@ -29,9 +29,11 @@ class Format(StrEnum):
     SUMMARY = "summary"
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=ENGINE)
 def timeline(
-    file: Annotated[Path, typer.Argument(help="A recorded run: Timeline.write, or aprover stress --record.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A recorded run: Timeline.write, or aprover stress --record.")
+    ],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write the page or the trace.")] = None,
     form: Annotated[
         Format | None,
@@ -114,12 +116,20 @@ def _facts(figures: Figures, run: Run) -> list[tuple[str, str]]:
         ("prediction", "none" if error is None else f"off by {error:.0%}, the median of batches"),
     ]
     lines += [
-        (f"  {line.placement}", f"{line.flights:,} proofs in {line.batches:,}: {line.reason or 'not told'}")
+        (
+            f"  {line.placement}",
+            f"{_counted(line.flights, 'proof')} in {_counted(line.batches, 'batch')}: {line.reason or 'not told'}",
+        )
         for line in run.reasons()
     ]
     if pending := figures.fates[Fate.PENDING]:
         lines.append(("pending", f"{pending:,} requests had no answer when the recording ended"))
     return lines
+
+
+def _counted(count: int, noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def _time(seconds: float) -> str:

@@ -17,7 +17,7 @@ from aprover.engine.cost import CostModel
 from aprover.engine.workers import usable_cores
 
 from . import report
-from .app import AsJson, app
+from .app import ENGINE, AsJson, app
 from .live import LiveView
 from .stress import DEFAULT_MIX, Report, Settings, parse_mix
 from .stress import stress as run_stress
@@ -42,7 +42,7 @@ def _mix(text: str) -> tuple[tuple[int, float], ...]:
         raise ProgramError(f"--mix {text!r}: {error}", field="mix") from error
 
 
-@app.command(epilog=LEFT)
+@app.command(epilog=LEFT, rich_help_panel=ENGINE)
 def stress(
     concurrency: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks that ask at the same time.")] = 1000,
     seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="For how long new requests are made.")] = 5.0,
@@ -108,7 +108,7 @@ def _run_stress(settings: Settings, live: bool, record: Path | None) -> Report:
         return result
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=ENGINE)
 def calibrate(
     largest: Annotated[int, typer.Option(min=8, max=22, help="Time narrow traces of up to 2^LARGEST rows.")] = 16,
     seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="How long to measure, about.")] = 4.0,
