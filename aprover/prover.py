@@ -200,6 +200,26 @@ def _run_trace(program: Program, columns: NDArray[np.uint32]) -> None:
 
 
 @attrs.frozen(eq=False)
+class _Plan:
+    """What all proofs with the same constraints and parameters have in common."""
+
+    loaded: _LoadedAir
+    job: Any
+    """An `aprover_job` with these filled in, to be copied."""
+    memory: int
+    proof_bound: int
+
+
+@functools.lru_cache(maxsize=512)
+def _plan(air: CompiledAir, parameters: Parameters) -> _Plan:
+    loaded, c_parameters = _load(air), _c_parameters(parameters)
+    size = memory(air, parameters)
+    job = ffi.new("aprover_job *")
+    job.air, job.parameters = loaded.pointer, c_parameters[0]
+    return _Plan(loaded, job, size, int(lib.aprover_proof_bound(loaded.pointer, c_parameters)))
+
+
+@attrs.define(eq=False)
 class Prepared:
     """A proof that is ready to be made: everything but the work.
 
@@ -277,34 +297,32 @@ def prepare(program: Program, parameters: Parameters, *, control: Flags | None =
     """
     air = program.compiled()
     statement = program.statement()
-    loaded = _load(air)
-    publics = np.array(air.publics(statement), dtype=np.uint32)
-    statement_bytes = statement.to_bytes()
-    c_parameters = _c_parameters(parameters)
-    job = ffi.new("aprover_job *")
-    size = memory(air, parameters)
+    plan = _plan(air, parameters)
+    publics = ffi.new("uint32_t[]", air.publics(statement))
+    data = statement.to_bytes()
+    statement_bytes = ffi.from_buffer("uint8_t[]", data)
     try:
-        proof = np.empty(int(lib.aprover_proof_bound(loaded.pointer, c_parameters)), dtype=np.uint8)
+        proof = np.empty(plan.proof_bound, dtype=np.uint8)
     except MemoryError as cause:
         raise ProveError("not enough memory for the proof") from cause
-    job.air = loaded.pointer
-    job.parameters = c_parameters[0]
-    job.publics = _pointer("uint32_t *", publics)
-    job.statement = _pointer("uint8_t *", statement_bytes)
-    job.statement_length = len(statement_bytes)
-    job.proof, job.proof_capacity = _pointer("uint8_t *", proof), len(proof)
+    proof_bytes = ffi.from_buffer("uint8_t[]", proof)
+    job = ffi.new("aprover_job *", plan.job[0])
+    job.publics = publics
+    job.statement, job.statement_length = statement_bytes, len(data)
+    job.proof, job.proof_capacity = proof_bytes, plan.proof_bound
     job.path = PATHS[path]
-    owned: list[object] = [loaded, publics, statement_bytes]
+    flags: tuple[object, ...] = ()
     if control is not None:
-        job.cancel = _pointer("int32_t *", control.cancel_flag)
-        job.progress = _pointer("uint32_t *", control.progress_value)
+        job.cancel = cancel = ffi.from_buffer("int32_t[]", control.cancel_flag)
+        job.progress = progress = ffi.from_buffer("uint32_t[]", control.progress_value)
+        flags = (cancel, progress)
     native = program.native_trace()
+    arguments = None
     if native is not None:
-        arguments = np.array(native[1], dtype=np.uint32)
-        job.generator, job.arguments_count = native[0], len(arguments)
-        job.arguments = _pointer("uint32_t *", arguments)
-        owned.append(arguments)
-    return Prepared(program, air, native is not None, size, control, job, proof, tuple(owned))
+        job.generator, arguments = native[0], ffi.new("uint32_t[]", native[1])
+        job.arguments, job.arguments_count = arguments, len(native[1])
+    owned = (plan, publics, statement_bytes, proof_bytes, flags, arguments)
+    return Prepared(program, air, native is not None, plan.memory, control, job, proof, owned)
 
 
 def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> list[bytes | Exception]:
@@ -336,7 +354,7 @@ def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception
     if not run:
         return []
     try:
-        arena = _arena(max(_memory_for(item, team) for item in run))
+        arena = _arena(run[0].memory if team is None and len(run) == 1 else max(_memory_for(i, team) for i in run))
     except MemoryError as cause:
         return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
     jobs = ffi.new("aprover_job[]", len(run))
