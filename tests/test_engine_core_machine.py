@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aprover.backends import ProvingCancelled
-from aprover.engine.core import LONGEST_BATCH, Core
+from aprover.engine.core import LONGEST_BATCH, SHORTEST_BATCH, Core
 from aprover.engine.cost import UNKNOWN_WORK
 from aprover.engine.flights import Flight, State
 from aprover.engine.messages import (
@@ -350,7 +350,7 @@ class CoreMachine(RuleBasedStateMachine):
         assert taken == sorted(live, key=order)[: len(taken)]
         if len(taken) > 1:
             assert all(flight.work.native for flight in taken)
-            assert batch.predicted <= min(cost / (2 * len(WORKERS)), LONGEST_BATCH) + 1e-12
+            assert batch.predicted <= max(SHORTEST_BATCH, min(cost / (2 * len(WORKERS)), LONGEST_BATCH)) + 1e-12
         assert not batch.split or len(taken) == 1
 
     @precondition(lambda self: any(job.batch and not job.begun for job in self.jobs.values()))

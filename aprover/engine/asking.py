@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
 
 import anyio
 
@@ -17,6 +16,7 @@ from ..errors import EngineOverloaded
 from ..proof import BackendName, Proof
 from ..telemetry import Job
 from .flights import Flight
+from .life import EngineLife
 from .making import make_inline
 from .messages import (
     NOTHING,
@@ -39,10 +39,7 @@ from .ports.interrupts import held_back
 from .ports.thread import Mailbox, ThreadPort
 from .request import Request, VerifyRequest, check_options
 
-if TYPE_CHECKING:
-    from .engine import Engine
-
-__all__ = ["Progress", "ProveMethods"]
+__all__ = ["Progress", "Asking"]
 
 Progress = Callable[[str, float], object]
 """Called with the phase (``"queued"``, ``"trace"`` or ``"prove"``) and how much of it is done, from 0 to 1."""
@@ -53,6 +50,7 @@ PROGRESS_SECONDS = 0.1
 FOREVER = math.inf
 Waits = Joined | Queued | Parked
 """The answer will be delivered."""
+WAITS = (Queued, Joined, Parked)  # to be asked for every request, which is quicker of a tuple
 
 
 async def _watch(waiter: Waiter, control: Control, progress: Progress) -> Outcome:
@@ -74,16 +72,16 @@ async def _watch(waiter: Waiter, control: Control, progress: Progress) -> Outcom
     return outcome
 
 
-class ProveMethods:
-    """A part of `Engine`."""
+class Asking(EngineLife):
+    """A part of `Engine`: one proof."""
 
     def is_implicitly_late(self, outcome: object, deadline: float) -> bool:
         """Whether a deadline passed that the caller did not give, but some cancel scope around it has."""
-        return isinstance(outcome, Expired) and cast("Engine", self).clock() < deadline
+        return isinstance(outcome, Expired) and self.clock() < deadline
 
     def limit(self, deadline: float | None, port: LoopPort | ThreadPort) -> float:
         """An explicit deadline, given on the loop's own clock, on the engine's clock."""
-        return FOREVER if deadline is None else cast("Engine", self).clock() + (deadline - port.now())
+        return FOREVER if deadline is None else self.clock() + (deadline - port.now())
 
     def enter(
         self,
@@ -102,12 +100,11 @@ class ProveMethods:
             EngineOverloaded: So many are pending, and the engine was told not to let callers wait.
             EngineClosed: The engine broke down.
         """
-        engine = cast("Engine", self)
-        if not engine._started:
-            engine.start()
+        if not self._started:
+            self.start()
         port = waiter.port
         try:
-            answer: Decision = engine._core.submit(
+            answer: Decision = self._core.submit(
                 request,
                 waiter,
                 request.known_work(),
@@ -119,18 +116,18 @@ class ProveMethods:
             )
             if isinstance(answer, Inline):
                 if answer.effects is not NOTHING:
-                    engine.perform(answer.effects, job)
+                    self.perform(answer.effects, job)
                 if job is not None:
                     job.follow(answer.flight)
                 return self._make_inline(answer.flight)
-            if isinstance(answer, Waits):
+            if isinstance(answer, WAITS):
                 if answer.effects is not NOTHING:
-                    engine.perform(answer.effects, job)
+                    self.perform(answer.effects, job)
                 if job is not None:
                     _tell_entry(job, answer)
                 return answer
         except Exception as error:
-            raise engine.broken_by(error) from error
+            raise self.broken_by(error) from error
         if isinstance(answer, Rejected):
             if job is not None:
                 job.emit("rejected")
@@ -140,24 +137,22 @@ class ProveMethods:
         return answer
 
     def _make_inline(self, flight: Flight) -> Outcome:
-        engine = cast("Engine", self)
         try:
             result, wall, busy = make_inline(flight)
         except BaseException as error:
-            engine.perform(engine._core.inline_done(flight, error, wall=0.0, c_time=0.0))
+            self.perform(self._core.inline_done(flight, error, wall=0.0, c_time=0.0))
             raise
-        effects = engine._core.inline_done(flight, result, wall=wall, c_time=busy)
+        effects = self._core.inline_done(flight, result, wall=wall, c_time=busy)
         if effects is not NOTHING:
-            engine.perform(effects)
+            self.perform(effects)
         return Failed(result) if isinstance(result, BaseException) else Proved(result)
 
     def leave(self, waiter: Waiter) -> None:
         """The waiter does not wait any more. Ignored if it never did, or has its answer."""
-        engine = cast("Engine", self)
         waiter.gone = True
         if waiter.job is not None:
             waiter.job.done(cancelled=True)
-        engine.perform(engine._core.leave(waiter))
+        self.perform(self._core.leave(waiter))
 
     def ask(
         self, request: Request | VerifyRequest, waiter: Waiter, *, priority: int, deadline: float, cache: bool
@@ -167,19 +162,16 @@ class ProveMethods:
         Raises:
             EngineOverloaded, EngineClosed: As `enter`.
         """
-        port, explicit = waiter.port, deadline
-        if isinstance(port, LoopPort):
-            deadline = min(deadline, port.scope_deadline())
         job = self._open_story(request)
-        tell = None if job is None else self._tell(job, waiter, explicit)
+        tell = None if job is None else self._tell(job, waiter, deadline)
         try:
-            with held_back():
-                answer = self.enter(request, waiter, job, priority, deadline, cache)
+            limit = min(deadline, waiter.port.scope_deadline())
+            answer = self.enter(request, waiter, job, priority, limit, cache)
         except BaseException as error:
             if job is not None:
                 job.done(error, cancelled=not isinstance(error, Exception))
             raise
-        if isinstance(answer, Waits):
+        if isinstance(answer, WAITS):
             return None
         outcome = Proved(answer.proof) if isinstance(answer, Hit) else answer
         if tell is not None:
@@ -188,10 +180,9 @@ class ProveMethods:
 
     def _open_story(self, request: Request | VerifyRequest) -> Job | None:
         """What is to be told of this request; None if nobody listens."""
-        engine = cast("Engine", self)
-        job = engine.events.open(request.label)
+        job = self.events.open(request.label)
         if job is not None:
-            engine._core.events = True
+            self._core.events = True
         return job
 
     def _tell(self, job: Job, waiter: Waiter, deadline: float) -> Callable[[Outcome], object]:
@@ -227,17 +218,16 @@ class ProveMethods:
         progress: Progress | None = None,
     ) -> Proof:
         """As `aprover.prove`, on this engine."""
-        engine = cast("Engine", self)
         request = Request(program, security, backend, prefer, check)
         if priority != 0 or deadline is not None or cache is not True:
             check_options(priority, deadline, cache)
-        port = engine.port()
+        port = self.port()
         await port.check_cancelled()
-        job = engine.events.open(program.id)
+        job = self.events.open(program.id)
         if job is not None:
-            engine._core.events = True
+            self._core.events = True
         elif cache:
-            proof = engine._core.hit(request, port, port.tick)
+            proof = self._core.hit(request, port, port.tick)
             if proof is not None:
                 return proof
         explicit = FOREVER if deadline is None else self.limit(deadline, port)
@@ -246,7 +236,7 @@ class ProveMethods:
             while True:
                 limit = min(explicit, port.scope_deadline())
                 answer = self.enter(request, waiter, job, priority, limit, cache)
-                if isinstance(answer, Waits):
+                if isinstance(answer, WAITS):
                     if progress is None:
                         answer = await port.wait(waiter)
                     else:
@@ -254,6 +244,9 @@ class ProveMethods:
                 elif isinstance(answer, Hit):
                     if answer.over_budget:
                         await port.pause()
+                    proof = answer.proof
+                    break
+                if isinstance(answer, Proved):
                     proof = answer.proof
                     break
                 if not self.is_implicitly_late(answer, explicit):
@@ -293,7 +286,7 @@ class ProveMethods:
         check_options(priority, deadline, cache)
         job = self._open_story(request)
         try:
-            with cast("Engine", self).thread_port() as port:
+            with self.thread_port() as port:
                 outcome = self._outcome_sync(request, port, job, progress, priority, self.limit(deadline, port), cache)
                 proof = answer_of(outcome)
         except BaseException as error:
@@ -322,7 +315,7 @@ class ProveMethods:
                 port.flush()
             if isinstance(answer, Hit):
                 return Proved(answer.proof)
-            if not isinstance(answer, Waits):
+            if not isinstance(answer, WAITS):
                 return answer
             if progress is None:
                 outcome = box.get()
@@ -335,6 +328,8 @@ class ProveMethods:
             with held_back():
                 self.leave(waiter)
             raise
+
+    uninterrupted = (enter, leave)
 
 
 def _tell_entry(job: Job, answer: Waits) -> None:

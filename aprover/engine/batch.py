@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 import time
@@ -20,7 +21,7 @@ from .ports.interrupts import held_back
 from .request import Request, VerifyRequest
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .asking import Asking
     from .ports.base import LoopPort
     from .ports.thread import ThreadPort
 
@@ -34,6 +35,7 @@ BUDGET_SECONDS = 500e-6
 """How long the loop is held before the others have their turn."""
 
 FOREVER = float("inf")
+NOT_HELD = contextlib.nullcontext()
 
 
 @attrs.frozen
@@ -75,7 +77,7 @@ class Window(Generic[T]):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Asking,
         port: Port,
         items: Iterable[Any],
         make: Callable[[Any], Request | VerifyRequest],
@@ -175,9 +177,10 @@ class Window(Generic[T]):
         options = self._options
         self.under_way[index] = waiter
         try:
-            now = self._engine.ask(
-                request, waiter, priority=options.priority, deadline=options.deadline, cache=options.cache
-            )
+            with held_back() if self._sync else NOT_HELD:
+                now = self._engine.ask(
+                    request, waiter, priority=options.priority, deadline=options.deadline, cache=options.cache
+                )
         except EngineOverloaded as error:
             self.under_way.pop(index)
             if self.under_way:

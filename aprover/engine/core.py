@@ -68,7 +68,7 @@ from .messages import (
     Waiter,
     Worker,
 )
-from .policy import LONGEST_BATCH, TICK_BUDGET, Load, Placement, Policy
+from .policy import LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Placement, Policy
 from .statistics import EngineStatistics
 
 __all__ = ["TICK_BUDGET", "Core"]
@@ -80,8 +80,6 @@ SUBMIT_SECONDS = 4e-6
 """What any other request takes of a loop."""
 DELIVERY_SECONDS = 6e-6
 """What an answer that is delivered takes of a loop."""
-LEAST_SHARE = 30e-6
-"""Seconds of queued work for which one more worker is woken: half of what the waking takes."""
 PATIENCE = 5e-3
 """A worker that is held back, because threads hinder each other, is not held back behind longer work than this."""
 FAIRNESS = 4
@@ -289,7 +287,8 @@ class Core:
                 flight.small = True
                 if self._inline_at_the_door(flight, state, now):
                     return self._inline(flight, waiter, state, now)
-            effects = Effects()
+            # Most have none: the port was told by the first of the tick.
+            effects = NOTHING if state.announced and deadline == FOREVER and not self.events else Effects()
             self._seat(flight, waiter, priority, deadline, effects)
             flight.port = waiter.port
             (state.small if flight.small else state.large).push(flight)
@@ -942,7 +941,8 @@ class Core:
     def _next_task(self, worker: Worker, now: float, effects: Effects, ended: _Ended) -> Batch | Help | None:
         queue = self._queue
         if queue.count and not self._held_back(now):
-            flights, expired = queue.take(min(queue.cost / (2 * self._workers), LONGEST_BATCH), now, self._look_up)
+            share = max(SHORTEST_BATCH, min(queue.cost / (2 * self._workers), LONGEST_BATCH))
+            flights, expired = queue.take(share, now, self._look_up)
             self._expired(expired, effects, ended)
             if flights:
                 return self._offload(flights, now, effects)
@@ -1029,7 +1029,7 @@ class Core:
         """As many workers as the queue is worth; and helpers are asked to leave if that is more than are idle."""
         crew = self._crew
         coming += crew.coming
-        wanted = min(self._queue.count, max(1, int(self._queue.cost / LEAST_SHARE))) - coming
+        wanted = min(self._queue.count, max(1, int(self._queue.cost / SHORTEST_BATCH))) - coming
         while wanted > 0 and crew.idle and not self._held_back(now, coming):
             crew.wake(now, effects)
             coming += 1

@@ -15,6 +15,7 @@ import attrs
 
 __all__ = [
     "LONGEST_BATCH",
+    "SHORTEST_BATCH",
     "TICK_BUDGET",
     "AdaptivePolicy",
     "AlwaysInline",
@@ -28,6 +29,9 @@ __all__ = [
 FOREVER = float("inf")
 TICK_BUDGET = 500e-6
 """Seconds of a loop's tick that hits and inline work may take together."""
+SHORTEST_BATCH = 100e-6
+"""Seconds of predicted work below which a batch is not cut for the sake of another worker: a batch takes about half as
+long itself, and while threads hand the interpreter to each other nothing else is done."""
 LONGEST_BATCH = 1e-3
 """Seconds of predicted work that one batch may hold, if it holds more than one flight."""
 

@@ -10,8 +10,8 @@ from ..air import Program
 from ..backends import Prefer
 from ..proof import BackendName, Proof
 from ..statement import Statement
+from .asking import Progress
 from .batch import AsCompleted
-from .engine import Progress
 from .estimate import Estimate
 from .opening import current_engine
 

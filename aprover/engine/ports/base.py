@@ -26,7 +26,7 @@ from ..messages import Outcome
 
 if TYPE_CHECKING:
     from ...telemetry import Job
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["SLICE", "LoopPort", "Port", "Waiter", "running_loop"]
 
@@ -60,7 +60,7 @@ class Port(ABC):
 
     __slots__ = ("__weakref__", "engine", "thread", "tick")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         self.engine = engine
         self.thread = threading.get_ident()
         self.tick = 0
@@ -80,6 +80,10 @@ class Port(ABC):
     def is_dead(self) -> bool:
         """Whether the loop can never run again. Any thread."""
         return False
+
+    def scope_deadline(self) -> float:
+        """The deadline of the enclosing cancel scopes, on the engine's clock; infinity if there is none."""
+        return FOREVER
 
     def caller(self) -> Hashable:
         """Who asks: the running task, or None if the port cannot tell. The port's own thread."""
@@ -101,7 +105,7 @@ class LoopPort(Port):
         "_wanted",
     )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
         self._inbox: deque[tuple[Waiter, Outcome]] = deque()
         self._noticed = False
@@ -141,10 +145,6 @@ class LoopPort(Port):
     @abstractmethod
     async def pause(self) -> None:
         """A full checkpoint."""
-
-    @abstractmethod
-    def scope_deadline(self) -> float:
-        """The deadline of the enclosing cancel scopes, on the engine's clock; infinity if there is none."""
 
     @abstractmethod
     async def until_scope_deadline(self) -> None:

@@ -12,7 +12,7 @@ from .base import Port, Waiter
 from .interrupts import held_back
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["ThreadPort"]
 
@@ -22,7 +22,7 @@ class ThreadPort(Port):
 
     __slots__ = ("_wanted",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
         self._wanted = False
 

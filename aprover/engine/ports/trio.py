@@ -16,7 +16,7 @@ from ..messages import Outcome
 from .base import FOREVER, LoopPort, Waiter
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["TrioPort", "protect"]
 
@@ -45,7 +45,7 @@ class TrioPort(LoopPort):
 
     __slots__ = ("_asleep", "_due", "_ended", "_task", "_ticks", "token")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
         self.token = trio.lowlevel.current_trio_token()
         self._asleep = False
@@ -130,7 +130,7 @@ class TrioPort(LoopPort):
         await trio.lowlevel.checkpoint()
 
     def scope_deadline(self) -> float:
-        """See `LoopPort.scope_deadline`."""
+        """See `Port.scope_deadline`."""
         deadline = trio.current_effective_deadline()
         if deadline == math.inf:
             return FOREVER
