@@ -67,7 +67,9 @@ class TestAnatomy:
         proof = aprover.prove_sync(Fibonacci(3000))
         for length in (8, 40, 300, 1000, len(proof.body) - 1):
             cut = Proof("stark", proof.statement, proof.body[:length])
-            assert sum(part.size for part in parts_of(cut, None)) == len(cut)
+            parts = parts_of(cut, None)
+            assert sum(part.size for part in parts) == len(cut)
+            assert min(part.size for part in parts) >= 0
 
     def test_inspect_shows_them_with_their_shares(self, run: Any) -> None:
         """In text and in JSON, without checking the proof."""
@@ -344,8 +346,10 @@ class TestErrors:
 
     def test_what_a_terminal_would_obey_is_not_printed(self, run: Any) -> None:
         """Of names that came from outside."""
-        result = run("explain", "\x1b[31mfib", code=2)
-        assert "\x1b" not in result.stderr
+        for words, code in ((["verify", "\x1b[31mfile"], 3), (["explain", "\x1b[31mprogram"], 2)):
+            result = run(*words, code=code)
+            assert "[31m" in result.stderr
+            assert "\x1b" not in result.stderr
 
     @pytest.mark.usefixtures("run")
     def test_a_proof_with_a_bit_flipped_is_never_a_traceback(self) -> None:

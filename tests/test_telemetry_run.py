@@ -86,6 +86,18 @@ class TestBars:
         bar = the_bar(batch(1, 0.25, None, [1]))
         assert (bar.end, bar.finished, bar.measured) == (1.0, False, None)
 
+    def test_a_batch_that_turns_out_to_be_split_is_a_split_one(self) -> None:
+        """It began before that was known, and so before its time could be predicted."""
+        done = {"flight": 1, "batch": 1, "placement": "split", "predicted": 0.4}
+        bar = the_bar(
+            [
+                *batch(1, 0.25, 0.75, [1], predicted=0.005),
+                *request(1, (0.0, "submitted", {}), (0.1, "queued", {"flight": 1}), (0.8, "completed", done)),
+                (0.7, "aprover worker 1", "flight_ended", {"engine": 1, "flight": 1, "predicted": 0.4}),
+            ]
+        )
+        assert (bar.placement, bar.predicted) == ("split", 0.4)
+
     def test_inline_work_is_a_bar_on_the_caller_s_thread(self) -> None:
         """From the decision to the end of its flight."""
         bar = the_bar(

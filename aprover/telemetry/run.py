@@ -148,7 +148,7 @@ class Figures:
     """``p50``, ``p90``, ``p99`` and ``max`` of the answered requests; empty if there are none."""
     workers: int
     occupancy: float
-    """The share of the workers' time in which they had a batch."""
+    """The share of the workers' time in which they had a batch. Help with others' split proofs is not recorded."""
     inline_share: float
     """The share of the time that the busiest loop's thread spent on inline work."""
     batches: int
@@ -292,6 +292,8 @@ class _Telling:
         self._bars: list[Bar] = []
         self._waiting: set[Key] = set()
         self._programs: dict[Key, str] = {}
+        self._predicted: dict[Key, float] = {}
+        self._split: set[Key] = set()
         self._lanes: dict[tuple[bool, int, str], Lane] = {}
 
     def _lane(self, worker: bool, engine: int, thread: str) -> Lane:
@@ -307,7 +309,10 @@ class _Telling:
             yield self._ended(request, self.end, Fate.PENDING, {})
 
     def bars(self) -> Iterable[Bar]:
-        yield from self._bars
+        for bar in self._bars:
+            # A batch begins before it is known that others will help with it.
+            split = bar.number is not None and (bar.engine, bar.number) in self._split
+            yield attrs.evolve(bar, placement="split") if split else bar
         for begun in self._running.values():
             yield self._batch(begun, self.end, None)
         for begun in self._inline.values():
@@ -332,6 +337,8 @@ class _Telling:
                     self._bars.append(self._batch(begun, event.seconds, fields.get("seconds")))
             case "prove.flight_ended":
                 key = engine, fields.get("flight") or 0
+                if fields.get("predicted") is not None:
+                    self._predicted[key] = fields["predicted"]
                 self._start(event.seconds, engine, key[1:])
                 begun = self._inline.pop(key, None)
                 if begun is not None:
@@ -372,6 +379,8 @@ class _Telling:
             return
         if fate is None:
             placed = _PLACED.get(event.fields.get("placement") or "", Fate.BATCHED)
+            if placed is Fate.SPLIT and event.fields.get("batch") is not None:
+                self._split.add((request.engine, event.fields["batch"]))
             fate = Fate.JOINED if request.joined else placed
         self._over.append(self._ended(request, event.seconds, fate, event.fields))
 
@@ -402,6 +411,10 @@ class _Telling:
         worker = placement != "inline"
         lane = self._lane(worker, engine if worker else 0, begun.thread)
         programs = Counter(self._programs.get((engine, flight), "?") for flight in flights)
+        predicted = fields.get("predicted")
+        if len(flights) == 1:
+            # Of a shape that was new when the batch began, only the flight's end tells what it was worth.
+            predicted = self._predicted.get((engine, flights[0]), predicted)
         return Bar(
             lane,
             engine,
@@ -411,7 +424,7 @@ class _Telling:
             fields.get("batch"),
             flights,
             tuple(programs.most_common()),
-            fields.get("predicted"),
+            predicted,
             measured,
             fields.get("reason") or "",
             fields.get("queue_wait"),

@@ -80,6 +80,9 @@ function sayAbout() {
   if (about.dropped) place.append(element("strong", {}, `, and ${grouping(about.dropped)} more that were not kept`));
 }
 
+// Who helps with a split proof is not recorded.
+const unseenHelp = () => (DATA.figures.fates[FATES.indexOf("split")] ? ", help in splits not counted" : "");
+
 function sayFigures() {
   const { figures } = DATA;
   const { latency } = figures;
@@ -93,7 +96,7 @@ function sayFigures() {
     ["latency, median", duration(latency.p50), `p90 ${duration(latency.p90)}`],
     ["latency, p99", duration(latency.p99), `largest ${duration(latency.max)}`],
     ["hits and joins", share("hit", "joined"), `${share("hit")} and ${share("joined")}`],
-    ["workers busy", percent(figures.occupancy), counted(figures.workers, "worker")],
+    ["workers busy", percent(figures.occupancy), counted(figures.workers, "worker") + unseenHelp()],
     ["batches", grouping(figures.batches), `${significant(figures.batch_size)} proofs on average`],
     ["queue wait", duration(figures.queue_wait ?? NaN), "median of the batches"],
     [
