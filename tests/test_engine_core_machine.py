@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aprover.backends import ProvingCancelled
-from aprover.engine.core import LONGEST_BATCH, SHORTEST_BATCH, Core
+from aprover.engine.core import Core
 from aprover.engine.cost import UNKNOWN_WORK
 from aprover.engine.flights import Flight, State
 from aprover.engine.messages import (
@@ -31,7 +31,16 @@ from aprover.engine.messages import (
     Queued,
     Rejected,
 )
-from aprover.engine.policy import AdaptivePolicy, AlwaysInline, AlwaysOffload, FixedPolicy, Load, Placement
+from aprover.engine.policy import (
+    LONGEST_BATCH,
+    SHORTEST_BATCH,
+    AdaptivePolicy,
+    AlwaysInline,
+    AlwaysOffload,
+    FixedPolicy,
+    Load,
+    Placement,
+)
 from tests.support.engine_core import MICROSECOND, FakeRequest, FakeWaiter, HandClock, make_core, work
 
 PORTS = ["loop", "thread"]

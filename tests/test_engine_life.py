@@ -389,7 +389,7 @@ print("leaving")
 """
 
 
-MIDDLES = ["aprover.engine.core:FlightQueue.push", "aprover.engine.engine:Engine.perform"]
+MIDDLES = ["aprover.engine.flights:FlightQueue.push", "aprover.engine.engine:Engine.perform"]
 """Where the core is in no state to be left."""
 
 
