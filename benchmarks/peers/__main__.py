@@ -180,7 +180,7 @@ def main() -> None:
         "--bytes-sizes", type=sizes, default=BYTES_SIZES, help="those whose smallest proofs are compared"
     )
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", type=Path, default=RESULTS / "peers.json", help="where the figures go")
+    parser.add_argument("--json", type=Path, help=f"where the figures go; {RESULTS / 'peers.json'} for all sizes")
     options = parser.parse_args()
 
     def say(text: str) -> None:
@@ -206,9 +206,11 @@ def main() -> None:
         "rows": rows,
         "smallest": small,
     }
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(report, indent=1) + "\n")
-    say(f"\nfigures: {options.json}")
+    path = options.json or (RESULTS / "peers.json" if options.sizes == SIZES else None)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + "\n")
+        say(f"\nfigures: {path}")
 
 
 if __name__ == "__main__":
