@@ -41,7 +41,8 @@ from aprover.engine.policy import (
     Load,
     Placement,
 )
-from tests.support.engine_core import MICROSECOND, FakeRequest, FakeWaiter, HandClock, make_core, work
+from aprover.proof import Proof
+from tests.support.engine_core import MICROSECOND, FakeRequest, FakeWaiter, HandClock, make_core, proof, work
 
 PORTS = ["loop", "thread"]
 WORKERS = ["one", "two", "three"]
@@ -86,8 +87,13 @@ class Job:
     """Flights, by place, whose flag C has seen."""
 
 
-def proof_of(key: object) -> bytes:
-    return repr(key).encode() * 20
+def fake(waiter: object) -> FakeWaiter:
+    assert isinstance(waiter, FakeWaiter)
+    return waiter
+
+
+def proof_of(key: object) -> Proof:
+    return proof(repr(key).encode() * 20)
 
 
 class CoreMachine(RuleBasedStateMachine):
@@ -122,7 +128,7 @@ class CoreMachine(RuleBasedStateMachine):
         """By worker, by ("inline", port) or by ("dispatched", port)."""
         self.helping: dict[object, Help] = {}
         self.idle: set[str] = set()
-        self.announced: set[object] = set()
+        self.announced: set[Any] = set()
         self.ticks = dict.fromkeys(PORTS, 0)
         self.timer = FOREVER
         self.closed: str | None = None
@@ -133,7 +139,8 @@ class CoreMachine(RuleBasedStateMachine):
 
     def perform(self, effects: Effects) -> None:
         for port, answers in effects.deliver.items():
-            for waiter, outcome in answers:
+            for answered, outcome in answers:
+                waiter = fake(answered)
                 assert waiter.port == port
                 assert waiter not in self.answered, "answered twice"
                 key, deadline = self.waiting.pop(waiter)
@@ -195,12 +202,13 @@ class CoreMachine(RuleBasedStateMachine):
         self.ticks[port] += not same_tick
         self.count += 1
         waiter, deadline = FakeWaiter(port, self.count), self.clock.now + patience
-        options = {"priority": priority, "deadline": deadline, "cache": cache, "tick": self.ticks[port]}
         before = {flight.key for flight in self.flights if flight.joinable}
         cost = work(SECONDS[key], trace="slow" if key == 5 else None)
         # The shape of one key is found out by a worker.
         known = None if key == 6 else cost
-        decision: Any = self.core.submit(FakeRequest(key), waiter, known, **options)
+        decision: Any = self.core.submit(
+            FakeRequest(key), waiter, known, priority=priority, deadline=deadline, cache=cache, tick=self.ticks[port]
+        )
         if isinstance(decision, Closed):
             assert self.closed
             return
@@ -257,7 +265,7 @@ class CoreMachine(RuleBasedStateMachine):
     def desert(self, data: st.DataObject) -> None:
         """Everybody leaves a flight that is running in a batch."""
         flight = data.draw(st.sampled_from(self.deserted_soon()))
-        for waiter in list(flight.seats):
+        for waiter in map(fake, list(flight.seats)):
             del self.waiting[waiter]
             self.answered.add(waiter)
             self.perform(self.core.leave(waiter))

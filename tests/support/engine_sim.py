@@ -17,9 +17,9 @@ import attrs
 
 from aprover.engine.core import Core
 from aprover.engine.cost import CostModel
-from aprover.engine.messages import Batch, Effects, Hit, Inline, Joined
+from aprover.engine.messages import Batch, Closed, Effects, Expired, Hit, Inline, Joined
 from aprover.engine.policy import Policy
-from tests.support.engine_core import FakeRequest, FakeWaiter, work
+from tests.support.engine_core import FakeRequest, FakeWaiter, proof, work
 
 HIT = 2e-6
 SUBMIT = 4e-6
@@ -129,6 +129,7 @@ class Sim:
                     self.soon(lambda: (YIELD, self.answered))
                     return HIT, lambda: None
                 return HIT, self.answered
+            assert not isinstance(decision, Expired | Closed)
             effects = decision.effects
             self.perform(effects)
             if isinstance(decision, Inline):
@@ -137,7 +138,7 @@ class Sim:
                 def made() -> None:
                     wall = self.now - began
                     self._pass_inline += wall
-                    self.perform(self.core.inline_done(decision.flight, b"proof", wall=wall, c_time=wall - SUBMIT))
+                    self.perform(self.core.inline_done(decision.flight, proof(), wall=wall, c_time=wall - SUBMIT))
                     self.answered()
 
                 return SUBMIT + self.seconds, made
@@ -159,7 +160,7 @@ class Sim:
             wall = self.now - began
             self._pass_inline += wall
             overhead = DISPATCH + INLINE_ITEM * len(batch.flights)
-            self.perform(self.core.finish(batch, [b"proof"] * len(batch.flights), seconds=wall - overhead, wall=wall))
+            self.perform(self.core.finish(batch, [proof()] * len(batch.flights), seconds=wall - overhead, wall=wall))
 
         return DISPATCH + len(batch.flights) * (INLINE_ITEM + self.seconds), made
 
@@ -186,7 +187,7 @@ class Sim:
             # Overheads are a thread's own and stretch with the rest; what is left is the time in C.
             c_part = count * self.seconds / (count * (self.seconds + ITEM) + BATCH)
             seconds = (self.now - began) * c_part
-            self.perform(self.core.finish(task, [b"proof"] * count, seconds=seconds), from_thread=True)
+            self.perform(self.core.finish(task, [proof()] * count, seconds=seconds), from_thread=True)
             self.pull(worker)
 
         self.active[worker] = (BATCH + count * (self.seconds + ITEM), made)
