@@ -20,8 +20,20 @@ import trio.testing
 import aprover
 from aprover import EngineClosed, Fibonacci, ProgramError, ProveError
 from aprover.engine import opening
+from aprover.engine.core import Core
 from aprover.engine.engine import Engine
-from tests.support.engine_shells import TIMEOUT, Gate, MakeOdd, fresh, hand_engine, odd, on_all_loops
+from tests.support.engine_shells import (
+    LOOPS,
+    TAGS,
+    TIMEOUT,
+    Gate,
+    MakeOdd,
+    fresh,
+    hand_engine,
+    odd,
+    on_all_loops,
+    run_on,
+)
 
 __all__ = ["odd"]
 
@@ -370,6 +382,7 @@ except KeyboardInterrupt as error:
 AT_EXIT = """
 import threading, time, aprover
 from aprover.engine import opening
+from aprover.engine.core import Core
 from aprover.engine.engine import Engine
 opening.EXIT_SECONDS = 0.3
 class Slow(aprover.Program):
@@ -387,6 +400,74 @@ threading.Thread(target=aprover.prove_sync, args=(Slow(),), daemon=True).start()
 begun.wait()
 print("leaving")
 """
+
+
+class Bug(Exception):
+    """What a bug in the core raises."""
+
+
+def break_core(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its next call on, this method of the core raises."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise Bug
+
+    monkeypatch.setattr(Core, where, broken)
+
+
+class TestBugsInTheCore:
+    """Whoever waits gets EngineClosed with the bug as its cause, all threads end, and the block says so too."""
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    @pytest.mark.parametrize("where", ["pull", "finish", "dispatch", "begin", "submit"])
+    def test_nobody_waits_for_ever(self, loop: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Wherever the bug is."""
+
+        async def one(engine: Engine, errors: list[BaseException], program: Fibonacci) -> None:
+            try:
+                await engine.prove(program)
+            except (EngineClosed, ProveError) as error:
+                errors.append(error)
+
+        async def main() -> None:
+            errors: list[BaseException] = []
+            program = fresh()
+            async with aprover.open_engine(policy=aprover.AlwaysOffload(), workers=1) as engine:
+                await engine.prove(fresh())
+                break_core(where, monkeypatch)
+                with anyio.fail_after(TIMEOUT):
+                    async with anyio.create_task_group() as group:
+                        for asked in (program, program, fresh()):
+                            group.start_soon(one, engine, errors, asked)
+                assert len(errors) == 3
+                assert all(isinstance(error.__cause__, Bug) for error in errors)
+                if where != "begin":
+                    monkeypatch.undo()
+                    with pytest.raises(EngineClosed):
+                        await engine.prove(fresh())
+
+        # What `begin` raises belongs to the batch, and can be told its waiters: it is no reason to end.
+        if where == "begin":
+            run_on(loop, main)
+        else:
+            with pytest.raises(RuntimeError, match="bug") as caught:
+                run_on(loop, main)
+            assert isinstance(caught.value.__cause__, Bug)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("aprover worker")]
+
+    def test_a_blocking_call_ends_and_the_default_engine_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The next call gets a new one."""
+        assert aprover.prove_sync(fresh())
+        old = opening._default
+        assert old is not None
+        break_core("finish", monkeypatch)
+        with pytest.raises(EngineClosed) as caught:
+            aprover.prove_sync(Fibonacci(5000, a=next(TAGS)))
+        assert isinstance(caught.value.__cause__, Bug)
+        monkeypatch.undo()
+        assert aprover.prove_sync(fresh())
+        assert opening._default is not old
+        assert old.join(TIMEOUT)
 
 
 MIDDLES = ["aprover.engine.flights:FlightQueue.push", "aprover.engine.engine:Engine.perform"]

@@ -33,7 +33,7 @@ from aprover.engine import making
 from aprover.engine import request as request_module
 from aprover.engine.engine import Engine
 from aprover.engine.request import Request
-from tests.support.engine_shells import TAGS, MakeOdd, Odd, fresh, hand_engine, odd, on_all_loops
+from tests.support.engine_shells import TAGS, TIMEOUT, Gate, MakeOdd, Odd, fresh, hand_engine, odd, on_all_loops
 
 __all__ = ["odd"]
 
@@ -382,6 +382,41 @@ class TestOverload:
                 hand.finish()
                 await trio.testing.wait_all_tasks_blocked()
             assert [proof.statement for proof in batch.result] == [program.statement() for program in programs]
+
+
+class TestOptions:
+    @pytest.mark.parametrize("finish", [True, False])
+    async def test_finish_abandoned_keeps_what_nobody_waits_for(self, finish: bool, odd: MakeOdd) -> None:
+        """It runs on into the cache; without the option, it stops where it can."""
+        gate = Gate()
+        program = odd(in_trace=gate)
+        async with aprover.open_engine(finish_abandoned=finish) as engine:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(engine.prove, program)
+                assert await trio.to_thread.run_sync(gate.reached.wait, TIMEOUT)
+                nursery.cancel_scope.cancel()
+            gate.opened.set()
+            while engine.statistics().running:
+                await trio.sleep(0.001)
+            seen = engine.statistics()
+            assert (seen.proofs, seen.cancelled) == ((1, 0) if finish else (0, 1))
+            await engine.prove(program)
+            assert engine.statistics().hits == int(finish)
+
+    async def test_finish_abandoned_is_a_bool(self) -> None:
+        """Nothing else."""
+        with pytest.raises(ProgramError, match="finish_abandoned"):
+            async with aprover.open_engine(finish_abandoned=1):  # type: ignore[arg-type]
+                pass
+
+    async def test_verifications_are_counted_apart_from_proofs(self) -> None:
+        """A rejected one is a failure."""
+        async with aprover.open_engine() as engine:
+            proof = await engine.prove(fresh())
+            await engine.verify_batch([proof, proof])
+            await engine.verify_batch([proof, b"no proof"], return_exceptions=True)
+            seen = engine.statistics()
+            assert (seen.proofs, seen.verifications, seen.failed) == (1, 3, 1)
 
 
 class TestFailures:
