@@ -124,8 +124,10 @@ def summary(folder: Path) -> str:
         f"{max(measured.values()):.1f}; the target of {WANTED_RATIO:.0f} is "
     )
     text += f"missed at {', '.join(missed)}" if missed else "met at every size"
+    waited = max(float(row["waited"]) for row in figures["rows"])
+    busy = f" The processes waited for a core for at most {waited:.0%} of their time." if waited >= 0.005 else ""
     missing = "".join(f" {peer} is not measured: {why}." for peer, why in figures["missing"].items())
-    return f"{text}. Medians of {figures['rounds']} rounds.{missing}\n"
+    return f"{text}. Medians of {figures['rounds']} rounds.{busy}{missing}\n"
 
 
 def arms(folder: Path) -> str:

@@ -28,7 +28,7 @@ class TestPage:
         """The verdict follows the figures."""
 
         def said(ratio: float) -> str:
-            arm = {"peer": "Other", "role": "usual", "log_rows": 5, "prove_ratio": ratio}
+            arm = {"peer": "Other", "role": "usual", "log_rows": 5, "prove_ratio": ratio, "waited": 0.0}
             figures = {"versions": {"Other": "1.0"}, "missing": {}, "rounds": 7, "rows": [arm]}
             (tmp_path / "peers.json").write_text(json.dumps(figures))
             return BLOCKS["summary"](tmp_path)

@@ -32,9 +32,13 @@ BYTES_SIZES = (10, 20)
 STRETCH = 20_000.0
 """Microseconds that one arm proves in one round, if a single proof does not take longer."""
 MOST_IN_A_ROUND = 100
+TRIALS = 4
+"""Requests by which the configurations of equal bits are told apart; the best one counts."""
 LARGEST_TRIED = 14
 """log2 of the rows up to which all configurations of equal bits are tried; above, the one that was fastest there."""
 WANTED_RATIO = 10.0
+MOST_WAITED = 0.05
+"""More than that, and the figures are those of a busy machine."""
 
 Say = Callable[[str], None]
 
@@ -57,12 +61,13 @@ def ours(log_rows: int, prefer: Literal["time", "size"] = "time") -> Arm:
     )
 
 
-def one_by_one(programs: Programs, arms: Iterable[Arm], requests: int = 2) -> dict[Arm, Answer]:
-    """The last of a few answers of each arm, in a process of its own; without the arms that cannot."""
+def one_by_one(programs: Programs, arms: Iterable[Arm], requests: int = 1) -> dict[Arm, Answer]:
+    """The fastest of a few answers of each arm, in a process of its own; without the arms that cannot."""
     answers = {}
     for arm in filter(programs.has, arms):
         with contextlib.suppress(Unavailable), programs.start(arm) as worker:
-            answers[arm] = [worker.ask(1 if arm.log_rows > 10 else 5) for _ in range(requests)][-1]
+            count = 1 if arm.log_rows > 10 else 5
+            answers[arm] = min((worker.ask(count) for _ in range(requests)), key=lambda answer: answer.prove)
     return answers
 
 
@@ -77,7 +82,7 @@ class Chooser:
         arms = list(proven(log_rows, range(1, 5)))
         if log_rows > LARGEST_TRIED and self._kinds:
             return [arm for arm in arms if self._kinds.get(arm.peer) == arm.kind]
-        times = {arm: answer.prove for arm, answer in one_by_one(self._programs, arms).items()}
+        times = {arm: answer.prove for arm, answer in one_by_one(self._programs, arms, TRIALS).items()}
         chosen = [
             min((arm for arm in times if arm.peer == peer), key=times.__getitem__, default=None) for peer in NAMES
         ]
@@ -87,7 +92,7 @@ class Chooser:
 
 @attrs.frozen
 class Measured:
-    """One arm at one size. Times are medians over the rounds, in microseconds; `ratio` is to this project's time."""
+    """One arm at one size: medians over the rounds. Times are in microseconds; ratios are to this project's time."""
 
     arm: Arm
     prove: float
@@ -96,6 +101,7 @@ class Measured:
     peak_mib: float
     prove_ratio: float
     verify_ratio: float
+    waited: float
 
 
 def measure(programs: Programs, arms: list[Arm], rounds: int, say: Say) -> list[Measured]:
@@ -127,6 +133,7 @@ def measure(programs: Programs, arms: list[Arm], rounds: int, say: Say) -> list[
             peak_mib=several[-1].peak_mib,
             prove_ratio=median([one.prove / mine.prove for one, mine in zip(several, base, strict=True)]),
             verify_ratio=median([one.verify / mine.verify for one, mine in zip(several, base, strict=True)]),
+            waited=median([one.waited for one in several]),
         )
         for arm, several in answers.items()
     ]
@@ -135,6 +142,9 @@ def measure(programs: Programs, arms: list[Arm], rounds: int, say: Say) -> list[
 def show(results: list[Measured], say: Say) -> None:
     """One size for people: ratios first."""
     log_rows = results[0].arm.log_rows
+    waited = max(one.waited for one in results)
+    if waited > MOST_WAITED:
+        say(f"\n2^{log_rows} rows: on a busy machine: the processes waited for a core up to {waited:.0%} of their time")
     usual_ones = [one for one in results if one.arm.role == "usual"]
     if usual_ones:
         best = min(usual_ones, key=lambda one: one.prove_ratio)
@@ -152,7 +162,7 @@ def show(results: list[Measured], say: Say) -> None:
 
 def smallest(programs: Programs, log_rows: int, say: Say) -> list[dict[str, Any]]:
     """The smallest proof of each at 100 proven bits: others with 16 bits of grinding and blowups up to 16."""
-    answers = one_by_one(programs, [ours(log_rows, "size"), *proven(log_rows, range(3, 5), 16)], requests=1)
+    answers = one_by_one(programs, [ours(log_rows, "size"), *proven(log_rows, range(3, 5), 16)])
     rows = []
     say(f"\n2^{log_rows} rows: smallest proofs at 100 proven bits")
     for peer in (OURS, *NAMES):

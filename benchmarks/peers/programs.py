@@ -64,6 +64,8 @@ class Answer:
     verify: float
     bytes: int
     peak_mib: float
+    waited: float
+    """Share of the time that the process was ready and had no core: what others on the machine took."""
 
 
 class Worker:
@@ -92,6 +94,7 @@ class Worker:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        before = self._scheduled()
         try:
             self._process.stdin.write(f"{count}\n")
             self._process.stdin.flush()
@@ -102,7 +105,16 @@ class Worker:
             raise Unavailable(self._why())
         answer = json.loads(line)
         prove, verify = median(answer["prove"]) / 1e3, median(answer["verify"]) / 1e3
-        return Answer(prove, verify, answer["bytes"], answer["peak_kib"] / 1024)
+        ran, waited = (after - earlier for after, earlier in zip(self._scheduled(), before, strict=True))
+        return Answer(prove, verify, answer["bytes"], answer["peak_kib"] / 1024, waited / max(1, ran + waited))
+
+    def _scheduled(self) -> tuple[int, int]:
+        """Nanoseconds that the process ran, and that it waited for a core; 0 where the kernel does not say."""
+        try:
+            ran, waited = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[:2]
+        except OSError:
+            return 0, 0
+        return int(ran), int(waited)
 
     def _why(self) -> str:
         status = self._process.wait()
