@@ -285,7 +285,7 @@ class TestPerfetto:
         assert complete["args"]["predicted_us"] == 125_000
         begin, end = [event for event in events if event["ph"] in "be"]
         assert (begin["ph"], begin["ts"], end["ph"], end["ts"]) == ("b", 0, "e", 800_000)
-        assert begin["id"] == end["id"]
+        assert begin["id2"] == end["id2"]
         assert begin["tid"] == threads[LOOP]
         assert begin["args"]["reason"] == "workers are sooner"
         assert [event["args"]["flights"] for event in events if event["ph"] == "C"] == [1, 0]

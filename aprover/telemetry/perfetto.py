@@ -76,7 +76,7 @@ def _request(request: RequestSpan, thread: int) -> Iterator[dict[str, Any]]:
         "pid": PROCESS,
         "tid": thread,
         "cat": f"request,{request.fate}",
-        "id": request.number,
+        "id2": {"local": hex(request.number)},
         "name": f"{request.program}: {request.fate}",
     }
     yield {**common, "ph": "b", "ts": _us(request.start), "args": {"request": request.number, **facts}}
