@@ -120,7 +120,7 @@ class Worker:
         status = self._process.wait()
         self._errors.seek(0)
         said = [line.strip() for line in self._errors if line.strip() and not line.startswith(("note:", "thread"))]
-        return said[0] if said else f"ended with status {status}"
+        return said[-1] if said else f"ended with status {status}"
 
     def close(self) -> None:
         """Ends the process."""
