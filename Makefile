@@ -61,6 +61,7 @@ help:
 	@echo "make bench-peers     other provers beside this one;  PEERS=\"--sizes 5,10 --rounds 3\" for less"
 	@echo "make bench-report    docs/performance.md again, from the figures of the last runs"
 	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
+	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
@@ -104,6 +105,10 @@ bench-report: build
 
 bench-engine: build
 	$(PY) -m benchmarks.engine $(BENCH)
+
+# Warnings are errors. The links that the code's docstrings make are checked as well.
+docs: build
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Runs a server and its load on loopback, for some two minutes; Linux only.
 soak-web: build
