@@ -23,7 +23,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -46,10 +46,6 @@ LONGEST_TIME = 1e9
 
 LARGEST_NUMBER = 2**53
 """What every reader of JSON can hold."""
-
-_NUMBERS = frozenset({"batch", "engine", "flight", "request", "size", "waiters"})
-_TIMES = frozenset({"predicted", "queue_wait", "seconds"})
-_WORDS = frozenset({"error", "outcome", "placement", "program", "reason"})
 
 captures: tuple[Timeline, ...] = ()
 """Those that record now. Replaced as a whole, so that it can be read without a lock."""
@@ -203,7 +199,8 @@ class Timeline:
         if not isinstance(name, str) or not isinstance(thread, str):
             raise TypeError(f"event = {shown(name)}, thread = {shown(thread)}; allowed: text")
         for field, value in data.items():
-            _require_kind(field, value)
+            if value is not None and field in KINDS:
+                KINDS[field](field, value)
         if len(self._raw) < self.limit:
             self._raw.append((at, thread, name, data))
         else:
@@ -232,21 +229,25 @@ def _time(field: str, value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def _require_kind(field: str, value: object) -> None:
-    """Raises TypeError if a field that readers compute with is not what it always is."""
-    if value is None:
-        return
-    if field in _NUMBERS:
-        _number(field, value)
-    elif field in _TIMES:
-        _time(field, value)
-    elif field in _WORDS and not isinstance(value, str):
+def _word(field: str, value: object) -> None:
+    if not isinstance(value, str):
         raise TypeError(f"{field} = {shown(value)}; allowed: text")
-    elif field == "flights":
-        if not isinstance(value, list):
-            raise TypeError(f"flights = {shown(value)}; allowed: a list of numbers")
-        for flight in value:
-            _number(field, flight)
+
+
+def _numbers(field: str, value: object) -> None:
+    if not isinstance(value, list):
+        raise TypeError(f"{field} = {shown(value)}; allowed: a list of numbers")
+    for item in value:
+        _number(field, item)
+
+
+KINDS: Mapping[str, Callable[[str, object], object]] = {
+    **dict.fromkeys(("batch", "engine", "flight", "request", "size", "waiters"), _number),
+    **dict.fromkeys(("predicted", "queue_wait", "seconds"), _time),
+    **dict.fromkeys(("error", "outcome", "placement", "program", "reason"), _word),
+    "flights": _numbers,
+}
+"""What readers compute with, and what raises TypeError if it is not what it always is."""
 
 
 def _plain(value: object) -> object:
