@@ -14,6 +14,10 @@ RESULTS = Path(__file__).parent / "results"
 """Where the figures of the last runs are, as JSON."""
 
 
+MOST_WAITED = 0.05
+"""If a process waited more than this share for a core, its figures are those of a busy machine."""
+
+
 def first_line(*words: str) -> str:
     """What a command says of itself, or "none"."""
     try:
@@ -30,6 +34,21 @@ def processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def scheduled(process: int | str = "self") -> tuple[int, int]:
+    """Nanoseconds that a process ran, and that it was ready but had no core; 0 where the kernel does not say."""
+    try:
+        ran, waited = Path(f"/proc/{process}/schedstat").read_text().split()[:2]
+    except OSError:
+        return 0, 0
+    return int(ran), int(waited)
+
+
+def waited_since(before: tuple[int, int], process: int | str = "self") -> float:
+    """Share of the time since `before` that others on the machine took from a process."""
+    ran, waited = (now - then for now, then in zip(scheduled(process), before, strict=True))
+    return waited / max(1, ran + waited)
 
 
 def machine() -> dict[str, object]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .machine import RESULTS
+from .machine import MOST_WAITED, RESULTS
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
 PICTURES = DOCUMENT.parent / "performance"
@@ -111,6 +111,14 @@ def ratios(folder: Path, role: str) -> str:
     return table(titles, rows)
 
 
+def busy(measured: Iterable[Figures]) -> str:
+    """A sentence for figures of a machine that had other things to do; else nothing."""
+    waited = max(float(one["waited"]) for one in measured)
+    if waited <= MOST_WAITED:
+        return ""
+    return f" **The machine was busy: processes waited for a core up to {waited:.0%} of their time.**"
+
+
 def summary(folder: Path) -> str:
     """One sentence on the target for the ratio."""
     figures = load("peers", folder)
@@ -124,10 +132,8 @@ def summary(folder: Path) -> str:
         f"{max(measured.values()):.1f}; the target of {WANTED_RATIO:.0f} is "
     )
     text += f"missed at {', '.join(missed)}" if missed else "met at every size"
-    waited = max(float(row["waited"]) for row in figures["rows"])
-    busy = f" The processes waited for a core for at most {waited:.0%} of their time." if waited >= 0.005 else ""
     missing = "".join(f" {peer} is not measured: {why}." for peer, why in figures["missing"].items())
-    return f"{text}. Medians of {figures['rounds']} rounds.{busy}{missing}\n"
+    return f"{text}. Medians of {figures['rounds']} rounds.{busy(figures['rows'])}{missing}\n"
 
 
 def arms(folder: Path) -> str:
@@ -193,7 +199,7 @@ def sweep(folder: Path) -> str:
         verdict = "no worse than" if figures["growth"] <= 1 else "worse than"
         text += (
             f"\nFrom 2^10 to 2^22 rows the time grows {figures['growth']:.2f} times as much as n log n would: "
-            f"{verdict} n log n.\n"
+            f"{verdict} n log n.{busy(figures['cases'].values())}\n"
         )
     return text
 

@@ -21,7 +21,7 @@ from aprover.backends import Control, backend_named
 from aprover.proof import shape_of
 from aprover.security import choose
 
-from .machine import RESULTS, machine
+from .machine import MOST_WAITED, RESULTS, machine, scheduled, waited_since
 from .measuring import median
 
 SEED = tuple(range(16))
@@ -66,7 +66,7 @@ def measure(program: Program) -> dict[str, Any]:
     air, statement = program.compiled(), program.statement()
     parameters = choose(shape_of(air), 100)
     publics, data = air.publics(statement), statement.to_bytes()
-    before = peak_mib()
+    before, begun = peak_mib(), scheduled()
 
     def together(count: int) -> float:
         prepared = [prover.prepare(program, parameters) for _ in range(count)]
@@ -75,7 +75,7 @@ def measure(program: Program) -> dict[str, Any]:
     prove = repeated(lambda: together(1))
     peak = peak_mib() - before
     proof = backend_named("stark").prove(program, security=100, prefer="time", control=Control())
-    return {
+    figures = {
         "rows": air.height,
         "columns": air.columns,
         "blowup": 1 << parameters.log_blowup,
@@ -89,6 +89,7 @@ def measure(program: Program) -> dict[str, Any]:
         "bits": proof.security.proven_bits,
         "mib": peak,
     }
+    return figures | {"waited": waited_since(begun)}
 
 
 def growth(results: dict[str, dict[str, Any]], low: int, high: int) -> float | None:
@@ -136,6 +137,9 @@ def main() -> None:
     about = machine()
     print(f"{about['processor']}, {about['instruction_set']}, one core, load {about['load']} before the start")
     results = sweep(options.names or CASES)
+    waited = max(case["waited"] for case in results.values())
+    if waited > MOST_WAITED:
+        print(f"On a busy machine: the processes waited for a core up to {waited:.0%} of their time.")
     factor = growth(results, 10, 22)
     if factor is not None:
         verdict = "no worse than" if factor <= 1 else "WORSE than"

@@ -24,7 +24,7 @@ from aprover.security import choose, security_report
 from aprover.security.chooser import MAX_GRINDING
 from aprover.security.shape import MAX_LOG_BLOWUP
 
-from ..machine import RESULTS, first_line, machine
+from ..machine import MOST_WAITED, RESULTS, first_line, machine
 from ..measuring import median
 from .configurations import NAMES, OURS, Arm, proven, usual
 from .programs import Answer, Programs, Unavailable, Worker, version
@@ -41,8 +41,6 @@ LARGEST_TRIED = 14
 MOST_LOG_DOMAIN = 24
 """log2 of the largest domain whose smallest proofs are looked for: larger ones take tens of GiB and minutes."""
 WANTED_RATIO = 10.0
-MOST_WAITED = 0.05
-"""More than that, and the figures are those of a busy machine."""
 
 Say = Callable[[str], None]
 

@@ -14,6 +14,7 @@ from typing import Self
 
 import attrs
 
+from ..machine import scheduled, waited_since
 from ..measuring import median
 from .configurations import OURS, Arm
 
@@ -94,7 +95,7 @@ class Worker:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        before = self._scheduled()
+        before = scheduled(self._process.pid)
         try:
             self._process.stdin.write(f"{count}\n")
             self._process.stdin.flush()
@@ -105,16 +106,8 @@ class Worker:
             raise Unavailable(self._why())
         answer = json.loads(line)
         prove, verify = median(answer["prove"]) / 1e3, median(answer["verify"]) / 1e3
-        ran, waited = (after - earlier for after, earlier in zip(self._scheduled(), before, strict=True))
-        return Answer(prove, verify, answer["bytes"], answer["peak_kib"] / 1024, waited / max(1, ran + waited))
-
-    def _scheduled(self) -> tuple[int, int]:
-        """Nanoseconds that the process ran, and that it waited for a core; 0 where the kernel does not say."""
-        try:
-            ran, waited = Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[:2]
-        except OSError:
-            return 0, 0
-        return int(ran), int(waited)
+        waited = waited_since(before, self._process.pid)
+        return Answer(prove, verify, answer["bytes"], answer["peak_kib"] / 1024, waited)
 
     def _why(self) -> str:
         status = self._process.wait()
