@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import pytest
 from hypothesis import given
@@ -219,3 +221,40 @@ class TestRegret:
         offload = [took(AlwaysOffload(), seconds) for seconds in (5e-6, 1e-3)]
         assert inline[0] < 0.8 * offload[0]
         assert offload[1] < 0.6 * inline[1]
+
+
+class TestBesideBusyPython:
+    """A thread that never gives the interpreter away makes every wake-up and every return from C wait for it."""
+
+    HELD = 5e-3
+
+    @pytest.mark.parametrize("scaling", [1.0, 1.75])
+    @pytest.mark.parametrize("seconds", [10e-6, 50e-6, 200e-6, 1e-3])
+    def test_both_ways_are_compared_as_they_are(self, scaling: float, seconds: float) -> None:
+        """Work that is short enough for a loop: near the better of both, and never as slow as offloading one is."""
+        for count, repetition in itertools.product((1, 4, 16, 64), (0.0, 0.9)):
+
+            def took(policy: Policy, warm_up: int = 0, measured: int = 1) -> float:
+                return run_bursts(
+                    policy,
+                    scaling=scaling,
+                    seconds=seconds,
+                    count=count,  # noqa: B023 - called here
+                    repetition=repetition,  # noqa: B023
+                    warm_up=warm_up,
+                    measured=measured,
+                    held=self.HELD,
+                ).seconds
+
+            best = min(took(AlwaysInline()), took(AlwaysOffload()))
+            assert took(AdaptivePolicy(), 8, 4) <= 1.3 * best, (count, repetition)
+
+    def test_one_call_serves_all_of_a_tick(self) -> None:
+        """Instead of one each, after which the loop would wait each time."""
+        took = [
+            run_bursts(
+                policy, scaling=1.0, seconds=50e-6, count=8, repetition=0.0, warm_up=8, measured=4, held=self.HELD
+            ).seconds
+            for policy in (AdaptivePolicy(), AlwaysInline())
+        ]
+        assert took[0] < 0.6 * took[1]

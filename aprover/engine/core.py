@@ -258,8 +258,9 @@ class Core(Placing):
                 flight.number % SAMPLED == 0 or wall > c_time + HANDBACK_SLACK or self._count.proofs < SAMPLED
             ):
                 now = self._clock()
+                beside = float(len(self._crew.active))
                 machine.handback.observe(wall - c_time, now)
-                machine.learn_cost((flight.work,), c_time, float(len(self._crew.active)), now)
+                machine.learn_cost((flight.work,), c_time, beside, now)
             if proved and not (flight.seats or self.events or self._mode or self._queue.count or self._parked.count):
                 self._end(flight, result, size, NOTHING, [])  # the end of it has no consequences
                 return NOTHING
@@ -391,7 +392,7 @@ class Core(Placing):
         *,
         seconds: float,
         wall: float | None = None,
-        handback: float | None = None,
+        handback: float = 0.0,
     ) -> Effects:
         """The batch is over. What there is to learn from it is learned when the worker pulls, after the answers.
 
@@ -401,7 +402,7 @@ class Core(Placing):
                 for those of an inline batch that a BaseException ended: these queue again for those who wait.
             seconds: The wall time of the C call, Python traces not included.
             wall: For an inline batch, seconds that the loop stood still; None takes `seconds`.
-            handback: Seconds of the C call's wall time that were no time of its thread; None if not known.
+            handback: Seconds of the C call's wall time in which its thread was not at work, if that is known.
         """
         effects, ended = Effects(), Ended()
         sizes = [self._size(flight, result) for flight, result in zip(batch.flights, results, strict=True)]
@@ -424,9 +425,7 @@ class Core(Placing):
                 else:
                     self._end(flight, result, size, effects, ended)
             if not failed and not batch.split and self._teaches(batch, seconds):
-                self._lessons.append((batch, seconds, beside, loops))
-                if handback is not None:
-                    self._machine.handback.observe(handback, now)
+                self._lessons.append((batch, seconds, handback, beside, loops))
                 if batch.inline:
                     self._study(now)
             if self.events:

@@ -30,6 +30,10 @@ WAKE_SECONDS = 30e-6
 """A wake-up in one direction, until one was seen."""
 LONGEST_DELAY = 20e-3
 """More than this is not a matter of the interpreter, but of a machine that stood still."""
+ALONE = 0.25
+"""Fewer than so many busy threads beside a C call, on average, are as good as none."""
+SWITCH_SECONDS = 5e-3
+"""Python's switch interval, unless somebody has set another."""
 HALF_LIFE = 1.0
 """Seconds after which half of what was seen is forgotten."""
 GAIN = 0.25
@@ -128,20 +132,39 @@ class Machine:
 
     # Learning
 
-    def learn(self, works: Sequence[Work], seconds: float, beside: float, loops: float, now: float) -> None:
+    def learn_scaling(
+        self, works: Sequence[Work], seconds: float, handback: float, beside: float, loops: float, now: float
+    ) -> None:
         """A C call of a worker made these.
 
         Args:
+            works: What it made.
             seconds: It took, traces in Python not included.
+            handback: In so many of them its thread was not at work.
             beside: Other workers that were busy meanwhile, on average.
             loops: Loops that were.
+            now: The time.
         """
         predict = self.cost.predict_proof
         predicted = predict(works[0]) if len(works) == 1 else sum(map(predict, works))
-        self.scaling.observe(seconds / predicted, beside, loops, now)
-        self.learn_cost(works, seconds, beside + loops, now)
+        # Two threads that share a core take twice as long, and no longer; and whoever waits for the interpreter beside
+        # busy Python waits for one switch interval.
+        for_python = handback > predicted or 0.8 * SWITCH_SECONDS < handback < 1.3 * SWITCH_SECONDS
+        if for_python or beside + loops < ALONE:
+            self.handback.observe(handback, now)
+        if not for_python:
+            # What is waited for in any case says nothing about cores. The rest does.
+            seconds -= min(handback, self.handback.value(now))
+            self.scaling.observe(seconds / predicted, beside, loops, now)
 
     def learn_cost(self, works: Sequence[Work], seconds: float, others: float, now: float) -> None:
-        """A C call made these beside so many others: the cost model is taught what it would have taken alone."""
+        """A C call made these beside so many others: the cost model is taught what it would have taken alone.
+
+        Args:
+            works: What it made.
+            seconds: The thread was at work.
+            others: Workers and loops that were busy beside it, on average.
+            now: The time.
+        """
         slowdown = max(1.01, self.scaling.slowdown(others, now)) if others > 0.1 else 1.0
         self.cost.observe(works, seconds, slowdown=slowdown)

@@ -102,7 +102,7 @@ def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) ->
             cast("list[Result]", results),
             seconds=max(0.0, times.wall - times.traced),
             wall=_wall() - begun,
-            handback=None if times.traced or batch.split else times.wall - times.busy,
+            handback=0.0 if times.traced or batch.split else max(0.0, times.wall - times.busy),
         )
         perform(effects)
 

@@ -33,8 +33,8 @@ LONG = 1e-3
 SURPRISE = 1.5
 """So is one that takes so many times as long as predicted, or the inverse."""
 
-_Lesson = tuple[Batch, float, float, float]
-"""A batch, its seconds in C, and how many workers and loops were busy beside it."""
+_Lesson = tuple[Batch, float, float, float, float]
+"""A batch, its seconds in C, those of them that its thread was not at work, and the busy workers and loops beside."""
 
 
 class Placing(Ledger):
@@ -260,10 +260,11 @@ class Placing(Ledger):
         )
 
     def _study(self, now: float) -> None:
-        for batch, seconds, beside, loops in self._lessons:
+        for batch, seconds, handback, beside, loops in self._lessons:
             works = [flight.work for flight in batch.flights]
             if batch.inline:
-                self._machine.learn_cost(works, seconds, beside, now)
+                self._machine.handback.observe(handback, now)
             else:
-                self._machine.learn(works, seconds, beside, loops, now)
+                self._machine.learn_scaling(works, seconds, handback, beside, loops, now)
+            self._machine.learn_cost(works, seconds - handback, beside + loops, now)
         self._lessons.clear()
