@@ -1,6 +1,6 @@
 """``make bench``, the sweep: time, size and memory of one proof on one core, from 2^5 rows to 2^22.
 
-Medians, after a proof that is not counted; each case in a process of its own, whose peak memory is then that of the
+Medians, after proofs that are not counted; each case in a process of its own, whose peak memory is then that of the
 case. The time to prove is that of one call of C, or of sixteen proofs in one call where that is worth anything.
 """
 
@@ -36,7 +36,8 @@ CASES: dict[str, Program] = {
 }
 STRETCH = 0.4
 """Seconds spent on each measurement of a case, if one proof does not take longer."""
-FEWEST, MOST = 3, 300
+WARM = 0.2
+FEWEST, MOST = 3, 1000
 TOGETHER = 16
 LARGEST_TOGETHER = 2**12
 """Rows up to which proofs are also made several in one call."""
@@ -49,11 +50,12 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def repeated(call: Callable[[], float]) -> float:
-    """The median of what `call` says it took, after one that is not counted."""
-    call()
+    """The median of what `call` says it took, after some that are not counted: a cold core takes twice as long."""
+    warm = time.perf_counter() + WARM
     first = call()
-    repeats = max(FEWEST, min(MOST, int(STRETCH / max(first, 1e-7))))
-    return median([first, *(call() for _ in range(repeats - 1))])
+    while time.perf_counter() < warm:
+        first = call()
+    return median([call() for _ in range(max(FEWEST, min(MOST, int(STRETCH / max(first, 1e-7)))))])
 
 
 def peak_mib() -> float:
