@@ -356,10 +356,10 @@ class TestPointing:
         lanes.press("Escape")
         assert chosen.inner_text() == ""
 
-    def test_a_row_of_a_table_leads_to_its_request(self, opened: Any, small: Run) -> None:
-        """By mouse and by keyboard."""
+    def test_the_table_of_the_slowest_leads_to_each_of_them(self, opened: Any, small: Run) -> None:
+        """By buttons, which a keyboard reaches too."""
         seen = opened(small)
-        seen.page.locator("#slowest tbody tr").nth(0).press("Enter")
+        seen.page.locator("#slowest tbody button").nth(0).press("Enter")
         assert seen.page.locator("#chosen h3").inner_text() == "request 5: split"
 
     def test_a_fate_can_be_hidden(self, opened: Any, small: Run) -> None:

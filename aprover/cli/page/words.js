@@ -191,13 +191,9 @@ function sayTable(id, headers, lines) {
   const head = element("tr");
   for (const [text, numeric] of headers) head.append(element("th", { scope: "col", class: numeric ? "number" : "" }, text));
   const body = element("tbody");
-  for (const { cells, go } of lines) {
-    const row = element("tr", go ? { tabindex: "0" } : {});
+  for (const cells of lines) {
+    const row = element("tr");
     cells.forEach((cell, i) => row.append(element("td", { class: headers[i][1] ? "number" : "" }, ...[cell].flat())));
-    if (go) {
-      row.addEventListener("click", go);
-      row.addEventListener("keydown", (event) => event.key === "Enter" && go());
-    }
     body.append(row);
   }
   document.getElementById(id).append(element("thead", {}, head), body);
@@ -207,12 +203,10 @@ function sayTables(choose) {
   sayTable(
     "reasons",
     [["placement"], ["reason"], ["batches", 1], ["proofs", 1], ["predicted", 1], ["measured", 1]],
-    DATA.reasons.map(([placement, reason, batches, flights, predicted, measured]) => ({
-      cells: [
-        [icon(OF_PLACEMENT[placement] || "batched"), placement], reason || "not told",
-        grouping(batches), grouping(flights), duration(predicted), duration(measured),
-      ],
-    })),
+    DATA.reasons.map(([placement, reason, batches, flights, predicted, measured]) => [
+      [icon(OF_PLACEMENT[placement] || "batched"), placement], reason || "not told",
+      grouping(batches), grouping(flights), duration(predicted), duration(measured),
+    ]),
   );
   const answered = allRequests.filter((i) => ANSWERED_FATES[requests.fate[i]]);
   answered.sort((a, b) => requests.seconds[b] - requests.seconds[a]);
@@ -221,14 +215,12 @@ function sayTables(choose) {
     [["request", 1], ["fate"], ["program"], ["asked at", 1], ["answered in", 1], ["made in"]],
     [...answered.subarray(0, 12)].map((i) => {
       const fate = FATES[requests.fate[i]];
-      return {
-        cells: [
-          String(requests.number[i]), [icon(fate), fate], names(requests.program[i]),
-          moment(requests.start[i]), duration(requests.seconds[i]),
-          requests.bar[i] >= 0 ? barName(requests.bar[i]) : "",
-        ],
-        go: () => choose({ kind: "request", index: i }, true),
-      };
+      const go = element("button", { type: "button", title: "Show it in the lanes" }, String(requests.number[i]));
+      go.addEventListener("click", () => choose({ kind: "request", index: i }, true));
+      return [
+        go, [icon(fate), fate], names(requests.program[i]), moment(requests.start[i]), duration(requests.seconds[i]),
+        requests.bar[i] >= 0 ? barName(requests.bar[i]) : "",
+      ];
     }),
   );
 }
