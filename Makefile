@@ -62,6 +62,7 @@ help:
 	@echo "make bench-report    docs/performance.md again, from the figures of the last runs"
 	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
 	@echo "make docs      the documentation as a site, in build/site"
+	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
@@ -109,6 +110,10 @@ bench-engine: build
 # Warnings are errors. The links that the code's docstrings make are checked as well.
 docs: build
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Needs git; takes some minutes for each Python that is found. PYTEST_ARGS="-k prove" for less.
+wheel-check: $(VENV)/.stamp
+	$(PY) tests/wheel_check.py $(PYTEST_ARGS)
 
 # Runs a server and its load on loopback, for some two minutes; Linux only.
 soak-web: build

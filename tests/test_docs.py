@@ -42,9 +42,7 @@ class TestPages:
 class TestComparison:
     def test_a_fence_is_read_with_its_title_and_what_is_said_before_it(self) -> None:
         """Indented ones too."""
-        page = (
-            '<!-- figures vary -->\n```text\n1\n```\n\n    ```python title="a.py"\n    if 1:\n        x\n    ```\n'
-        )
+        page = '<!-- figures vary -->\n```text\n1\n```\n\n    ```python title="a.py"\n    if 1:\n        x\n    ```\n'
         first, second = blocks_of(page)
         assert (first.language, first.note, first.line, first.text) == ("text", "figures vary", 2, "1\n")
         assert (second.title, second.text, second.line) == ("a.py", "if 1:\n    x\n", 6)
