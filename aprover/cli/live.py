@@ -176,10 +176,10 @@ class LiveView:
 
     def _table(self, sample: Sample, lines: Sequence[_Line]) -> Table:
         now, seen = lines[-1], sample.statistics
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
+        table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
         table.add_column(style="bold", no_wrap=True)
-        table.add_column(no_wrap=True, ratio=1)
-        table.add_column(style="cyan", no_wrap=True, justify="right")
+        table.add_column("now", no_wrap=True, ratio=1)
+        table.add_column("lately", style="cyan", no_wrap=True, justify="right")
 
         def add(name: str, value: str | Text, history: Sequence[float] = ()) -> None:
             table.add_row(name, value, sparkline(history))
