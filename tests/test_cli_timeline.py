@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -79,6 +81,12 @@ class TestFormats:
         assert out["fates"]["hit"] == out["fates"]["batched"] == 1
         assert (out["throughput"], out["occupancy"], out["file"]) == (2.0, 0.5, None)
         assert out["reasons"][0]["reason"] == "workers are sooner"
+
+    def test_standard_input_will_do(self) -> None:
+        """As a file named -."""
+        command = f"{sys.executable} -m aprover timeline - --json < run.jsonl"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+        assert json.loads(done.stdout)["requests"] == 2
 
     def test_a_recording_that_was_cut_says_so(self) -> None:
         """In the text and on the page."""

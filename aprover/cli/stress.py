@@ -19,6 +19,7 @@ import attrs
 
 import aprover
 from aprover import EngineStatistics, Fibonacci, Proof
+from aprover.errors import shown
 
 from .live import Sample
 from .report import jsonable
@@ -82,9 +83,12 @@ def parse_mix(text: str) -> tuple[tuple[int, float], ...]:
     pairs = []
     for part in text.split(","):
         n, _, weight = part.partition(":")
-        pair = int(n), float(weight or 1)
+        try:
+            pair = int(n), float(weight or 1)
+        except ValueError:
+            pair = 0, 0.0
         if not 1 <= pair[0] <= 2**22 or not 0 <= pair[1] < math.inf:
-            raise ValueError(f"{part!r}: n is from 1 to 2^22, and a weight is not negative")
+            raise ValueError(f"{shown(part)} is not n:weight, with n from 1 to 2^22 and a weight that is not negative")
         pairs.append(pair)
     if not sum(weight for _, weight in pairs):
         raise ValueError("nothing has a weight")

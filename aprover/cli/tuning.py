@@ -39,7 +39,7 @@ def _mix(text: str) -> tuple[tuple[int, float], ...]:
     try:
         return parse_mix(text)
     except ValueError as error:
-        raise ProgramError(f"--mix {text!r}: {error}", field="mix") from error
+        raise ProgramError(f"--mix: {error}", field="mix") from error
 
 
 @app.command(epilog=LEFT, rich_help_panel=ENGINE)
