@@ -119,6 +119,21 @@ class TestBars:
         assert [bar.engine for bar in run.bars] == [1, 2]
 
 
+class TestLanes:
+    def test_each_loop_and_each_worker_has_one_in_the_order_of_their_numbers(self) -> None:
+        """Worker 10 is behind worker 9, and a thread that asks is no worker."""
+        events: list[Told] = []
+        for number in (10, 2, 9):
+            events += batch(number, 0.0, 0.5, [number], worker=f"aprover worker {number}")
+        for thread in ("loop 2", "loop 10"):
+            fields = {"engine": 1, "request": len(events), "program": "fibonacci"}
+            events += [(0.0, thread, "submitted", fields), (0.1, thread, "hit", fields)]
+        run = Run.of(recorded(events))
+        assert [lane.thread for lane in run.loops] == ["loop 2", "loop 10"]
+        assert [lane.thread for lane in run.workers] == [f"aprover worker {number}" for number in (2, 9, 10)]
+        assert [request.lane.thread for request in run.requests] == ["loop 2", "loop 10"]
+
+
 class TestQueue:
     def test_flights_wait_from_their_queueing_to_their_start(self) -> None:
         """Or until they are dropped."""
@@ -238,7 +253,10 @@ FIELDS = st.fixed_dictionaries(
         "placement": st.sampled_from(["inline", "offload", "split", "elsewhere"]),
     },
 )
-EVENTS = st.lists(st.tuples(st.floats(0, 10), st.sampled_from(["a", "b"]), st.sampled_from(NAMES), FIELDS), max_size=12)
+EVENTS = st.lists(
+    st.tuples(st.floats(0, 10), st.sampled_from(["a", "b", "1", "a2", "9" * 5000]), st.sampled_from(NAMES), FIELDS),
+    max_size=12,
+)
 
 
 class TestAnyRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +53,7 @@ _ENDED = {
 }
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class Lane:
     """Where something happened: a thread, and of a worker's also the engine, for each engine numbers its own.
 
@@ -191,7 +192,7 @@ class Run:
             told.take(event)
         requests = sorted(told.requests(), key=lambda request: request.start)
         bars = sorted(told.bars(), key=lambda bar: bar.start)
-        lanes = sorted({request.lane for request in requests} | {bar.lane for bar in bars})
+        lanes = sorted({request.lane for request in requests} | {bar.lane for bar in bars}, key=_in_order)
         return cls(
             timeline,
             end,
@@ -247,6 +248,12 @@ class Run:
             for (placement, reason), bars in groups.items()
         ]
         return sorted(lines, key=lambda line: -line.flights)
+
+
+def _in_order(lane: Lane) -> tuple[bool, int, list[str | int]]:
+    """Worker 10 after worker 9."""
+    parts = re.split(r"(\d{1,9})", lane.thread)
+    return lane.worker, lane.engine, [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
