@@ -53,7 +53,7 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 .PHONY: help venv build demo test lint format pytest bench bench-engine bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
-	@echo "make test      lint, types, import rules, C tests, Python tests"
+	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
 	@echo "make lint | ctest | pytest            parts of it"
 	@echo "make format    lay out the Python source"
 	@echo "make build     the virtual environment and the C extension, in place"
@@ -73,7 +73,7 @@ build: $(NATIVE_STAMP)
 demo: build
 	@$(PY) -m aprover.cli.demo
 
-test: lint ctest pytest
+test: lint docs ctest pytest
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
@@ -108,7 +108,7 @@ bench-engine: build
 	$(PY) -m benchmarks.engine $(BENCH)
 
 # Warnings are errors. The links that the code's docstrings make are checked as well.
-docs: build
+docs: $(VENV)/.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Needs git; takes some minutes for each Python that is found. PYTEST_ARGS="-k prove" for less.
