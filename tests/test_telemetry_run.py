@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import aprover
-from aprover.cli.page import page, page_data
+from aprover.cli.page import MOST_LANES, page, page_data
 from aprover.telemetry import Run, capture_timeline
 from aprover.telemetry.perfetto import trace_events
 from aprover.telemetry.run import Bar, Fate, RequestSpan, percentile
@@ -274,6 +275,22 @@ class TestAnyRun:
         assert {len(column) for column in data["bars"].values()} == {len(run.bars)}
         assert all(-1 <= bar < len(run.bars) for bar in data["requests"]["bar"])
         json.dumps(list(trace_events(run)), allow_nan=False)
+
+    def test_a_thousand_threads_share_the_lanes_that_there_are(self) -> None:
+        """As of a server with a thread for each connection; the busiest have their own."""
+        events: list[Told] = []
+        for number in range(1000):
+            fields = {"engine": 1, "request": number + 1, "program": "fibonacci"}
+            thread = "the busiest" if number % 2 else f"thread {number}"
+            events += [(0.0, thread, "submitted", fields), (0.1, thread, "hit", fields)]
+            events += batch(number, 0.0, 0.1, [number], worker=f"worker {number}")
+        data = page_data(Run.of(recorded(events)))
+        assert len(data["loops"]) == len(data["workers"]) == MOST_LANES
+        assert "the busiest" in data["loops"]
+        assert data["loops"][-1] == f"{501 - (MOST_LANES - 1)} other threads"
+        assert Counter(data["requests"]["loop"])[data["loops"].index("the busiest")] == 500
+        assert set(data["requests"]["loop"]) == set(range(MOST_LANES))
+        assert set(data["bars"]["lane"]) == set(range(MOST_LANES, 2 * MOST_LANES))
 
     def test_no_text_of_a_recording_can_leave_its_place_in_the_page(self) -> None:
         """A program's id is whatever its author says."""

@@ -11,7 +11,8 @@ import hashlib
 import html
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from string import Template
 from typing import Any
@@ -27,6 +28,9 @@ SCRIPTS = ("model.js", "picture.js", "words.js", "controls.js")
 """In the order in which they need each other."""
 
 FATES = tuple(Fate)
+
+MOST_LANES = 64
+"""Of threads that ask, and of workers: a canvas can be only so tall."""
 
 
 class _Names:
@@ -80,8 +84,10 @@ def page_data(run: Run) -> dict[str, Any]:
             found = makers.get((request.engine, request.flight))
         return -1 if found is None else found
 
-    loops = {lane: i for i, lane in enumerate(run.loops)}
-    lanes = {lane: i for i, lane in enumerate((*run.loops, *run.workers))}
+    asked, made = (Counter(item.lane for item in items) for items in (run.requests, run.bars))
+    loops, loop_names = _numbered(run.loops, asked + made, "threads", lambda lane: lane.thread)
+    workers, worker_names = _numbered(run.workers, made, "workers", lambda lane: _worker_name(lane, run.workers))
+    lanes = {**loops, **{lane: len(loop_names) + number for lane, number in workers.items()}}
     return {
         "about": {
             "started": run.timeline.started.isoformat(),
@@ -92,8 +98,8 @@ def page_data(run: Run) -> dict[str, Any]:
             "dropped": run.timeline.dropped,
         },
         "fates": [fate.value for fate in FATES],
-        "loops": [lane.thread for lane in run.loops],
-        "workers": [_worker_name(lane, run.workers) for lane in run.workers],
+        "loops": loop_names,
+        "workers": worker_names,
         "requests": {
             "start": list(_differences(request.start for request in run.requests)),
             "seconds": [_units(request.seconds) for request in run.requests],
@@ -164,6 +170,22 @@ def _listed(bar: Bar) -> str:
 def _worker_name(lane: Lane, workers: tuple[Lane, ...]) -> str:
     name = lane.thread.removeprefix("aprover ")
     return name if len({other.engine for other in workers}) == 1 else f"engine {lane.engine}, {name}"
+
+
+def _numbered(
+    lanes: Sequence[Lane], busy: Mapping[Lane, int], what: str, name: Callable[[Lane], str]
+) -> tuple[dict[Lane, int], list[str]]:
+    """The numbers of lanes on the page, and their names. More than fit share the last: of a server's threads, say."""
+    shown = list(lanes)
+    if len(lanes) > MOST_LANES:
+        kept = set(sorted(lanes, key=lambda lane: -busy.get(lane, 0))[: MOST_LANES - 1])
+        shown = [lane for lane in lanes if lane in kept]
+    numbers = {lane: number for number, lane in enumerate(shown)}
+    names = [name(lane) for lane in shown]
+    if len(shown) < len(lanes):
+        numbers.update({lane: len(shown) for lane in lanes if lane not in numbers})
+        names.append(f"{len(lanes) - len(shown)} other {what}")
+    return numbers, names
 
 
 def _figures(figures: Figures) -> dict[str, Any]:
