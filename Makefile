@@ -50,15 +50,20 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: help venv build demo test lint format pytest bench bench-engine clean
+.PHONY: help venv build demo test lint format pytest bench bench-engine bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
-	@echo "make test      lint, types, import rules, C tests, Python tests"
+	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
 	@echo "make lint | ctest | pytest            parts of it"
 	@echo "make format    lay out the Python source"
 	@echo "make build     the virtual environment and the C extension, in place"
-	@echo "make bench     speed and memory on one core;  make cbench: the C kernels alone"
+	@echo "make bench     sizes, kernels and engine, into docs/performance.md;  make cbench: the C kernels alone"
+	@echo "make bench-peers     other provers beside this one;  PEERS=\"--sizes 5,10 --rounds 3\" for less"
+	@echo "make bench-report    docs/performance.md again, from the figures of the last runs"
 	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
+	@echo "make docs      the documentation as a site, in build/site"
+	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
+	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
 
@@ -68,7 +73,7 @@ build: $(NATIVE_STAMP)
 demo: build
 	@$(PY) -m aprover.cli.demo
 
-test: lint ctest pytest
+test: lint docs ctest pytest
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
@@ -84,10 +89,35 @@ pytest: build
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -q $(PYTEST_ARGS)
 
 bench: build
+	@$(MAKE) --no-print-directory -j$(JOBS) build-cbenches
 	$(PY) -m benchmarks.speed
+	$(PY) -m benchmarks.kernels --programs $(C_DIR)
+	$(PY) -m benchmarks.engine --json > build/engine.jsonl
+	@mv build/engine.jsonl benchmarks/results/engine.jsonl
+	$(PY) -m benchmarks.report
+
+# Needs cargo; builds outside of the checkout, in CARGO_TARGET_DIR or the folder for temporary files.
+bench-peers: build
+	$(PY) -m benchmarks.peers $(PEERS)
+	$(PY) -m benchmarks.report
+
+bench-report: build
+	$(PY) -m benchmarks.report
 
 bench-engine: build
 	$(PY) -m benchmarks.engine $(BENCH)
+
+# Warnings are errors. The links that the code's docstrings make are checked as well.
+docs: $(VENV)/.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Needs git; takes some minutes for each Python that is found. PYTEST_ARGS="-k prove" for less.
+wheel-check: $(VENV)/.stamp
+	$(PY) tests/wheel_check.py $(PYTEST_ARGS)
+
+# Runs a server and its load on loopback, for some two minutes; Linux only.
+soak-web: build
+	$(PY) -m benchmarks.soak_web $(SOAK)
 
 clean:
 	rm -rf build dist *.egg-info aprover/_native.c aprover/_native*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -1,8 +1,9 @@
-"""Only what pyproject.toml cannot say: the C extension is made by cffi from build_ffi.py."""
+"""Only what pyproject.toml cannot say: the C extension is made by cffi from build_ffi.py, for the stable ABI."""
 
 from __future__ import annotations
 
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -24,4 +25,11 @@ class BuildExt(build_ext):  # type: ignore[misc, unused-ignore]
         return super().copy_file(infile, outfile, *args, **settings)
 
 
-setup(cffi_modules=["build_ffi.py:ffibuilder"], cmdclass={"build_ext": BuildExt})
+# Free-threaded CPython has no stable ABI; there cffi builds for the very version.
+stable = not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+setup(
+    cffi_modules=["build_ffi.py:ffibuilder"],
+    cmdclass={"build_ext": BuildExt},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if stable else {},
+)

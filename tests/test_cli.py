@@ -238,6 +238,14 @@ class TestProgressing:
             progress("prove", 0.2)
             assert progress.shown
 
+    def test_a_phase_that_is_over_stays_with_its_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One line for each, in order; work that ends where it began has one."""
+        monkeypatch.setattr("aprover.cli.report.DELAY_SECONDS", 0.0)
+        with Progressing(quiet=False, terminal=True) as progress:
+            for phase, fraction in (("queued", 0.0), ("trace", 0.5), ("prove", 0.1), ("prove", 0.9)):
+                progress(phase, fraction)
+            assert progress.phases == ["queued", "trace", "prove"]
+
     @pytest.mark.parametrize("settings", [{"quiet": True, "terminal": True}, {"quiet": False, "terminal": False}])
     def test_it_stays_away_where_it_is_not_wanted(
         self, settings: dict[str, bool], monkeypatch: pytest.MonkeyPatch

@@ -33,7 +33,7 @@ from aprover import (
     prover,
 )
 from aprover.backends import Control
-from aprover.engine import engine as engine_module
+from aprover.engine import asking
 from aprover.proof import BackendName
 
 LARGE = Fibonacci(2**22)
@@ -126,7 +126,7 @@ class TestProve:
 
     async def test_progress_goes_up_on_this_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A phase and a fraction, which never falls within a phase."""
-        monkeypatch.setattr(engine_module, "PROGRESS_SECONDS", 0.001)
+        monkeypatch.setattr(asking, "PROGRESS_SECONDS", 0.001)
         calls: list[tuple[str, float]] = []
 
         def progress(phase: str, fraction: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 
 import aprover
 from aprover.engine import calibration
@@ -175,3 +176,35 @@ class TestFirstUse:
             assert engine.estimate(aprover.Fibonacci(7)).duration > 0.1
         assert threads == ["aprover worker 1"]
         assert len(quick) == 1
+
+
+class TestCorrections:
+    def test_what_an_engine_learned_is_kept_when_it_ends(self) -> None:
+        """For the next engine of this process, and in the file."""
+
+        async def main(learn: bool) -> None:
+            async with aprover.open_engine() as engine:
+                while engine._calibrated is None:
+                    await trio.sleep(0.001)
+                if learn:
+                    await engine.prove_batch([aprover.Fibonacci(300, a=i) for i in range(40)], cache=False)
+
+        trio.run(main, False)
+        file = calibration.calibration_file()
+        before = file.read_text()
+        trio.run(main, True)
+        after = file.read_text()
+        assert after != before
+        assert calibration._kept == after
+        assert CostModel.loads(after).weights == CostModel.loads(before).weights
+
+    def test_an_engine_that_was_not_calibrated_keeps_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What it learned is about another model."""
+        monkeypatch.setenv("APROVER_CALIBRATION", "off")
+
+        async def main() -> None:
+            async with aprover.open_engine() as engine:
+                await engine.prove_batch([aprover.Fibonacci(300, a=i) for i in range(40)], cache=False)
+
+        trio.run(main)
+        assert not calibration.calibration_file().exists()

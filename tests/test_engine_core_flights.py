@@ -28,7 +28,7 @@ from aprover.engine.messages import (
     Rejected,
 )
 from aprover.engine.policy import AdaptivePolicy, AlwaysInline
-from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core, work
+from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core, proof, work
 
 FOREVER = float("inf")
 BIG = work(50e-3)
@@ -84,7 +84,7 @@ class Shell:
         return waiter, self.batch()
 
     def finish(self, batch: Batch, *results: Any) -> None:
-        self.perform(self.core.finish(batch, results or [b"proof"] * len(batch.flights), seconds=1e-3))
+        self.perform(self.core.finish(batch, results or [proof()] * len(batch.flights), seconds=1e-3))
 
     def leave(self, waiter: FakeWaiter) -> None:
         self.perform(self.core.leave(waiter))
@@ -110,7 +110,7 @@ class TestSingleFlight:
         for port in ("loop", "other", "loop"):
             shell.submit("same", port=port)
         shell.dispatch()
-        effects = shell.core.finish(shell.batch(), [b"x"], seconds=1e-3)
+        effects = shell.core.finish(shell.batch(), [proof(b"x")], seconds=1e-3)
         assert {port: len(answers) for port, answers in effects.deliver.items()} == {"loop": 2, "other": 1}
 
     def test_a_failure_reaches_all_and_is_not_cached(self) -> None:
@@ -123,16 +123,6 @@ class TestSingleFlight:
         assert shell.answers[first].cause is shell.answers[second].cause is cause
         assert isinstance(shell.submit("key")[1], Queued)
         assert shell.core.statistics().cache_entries == 0
-
-    def test_attempt_knows_hits_and_joins_without_the_work(self) -> None:
-        """And leaves no trace if there is neither."""
-        shell = Shell()
-        assert shell.core.attempt(FakeRequest("key"), FakeWaiter("loop")) is None
-        assert shell.core.statistics().requests == 0
-        _, batch = shell.started("key")
-        assert isinstance(shell.core.attempt(FakeRequest("key"), FakeWaiter("loop")), Joined)
-        shell.finish(batch)
-        assert isinstance(shell.core.attempt(FakeRequest("key"), FakeWaiter("loop")), Hit)
 
     def test_without_cache_a_request_neither_reads_nor_stores_but_joins(self) -> None:
         """cache=False."""
@@ -314,7 +304,7 @@ class TestInline:
         assert isinstance(decision, Inline)
         other, joined = shell.submit("key", port="other")
         assert isinstance(joined, Joined)
-        shell.perform(shell.core.inline_done(decision.flight, b"proof", wall=1e-4, c_time=1e-4))
+        shell.perform(shell.core.inline_done(decision.flight, proof(b"proof"), wall=1e-4, c_time=1e-4))
         assert set(shell.answers) == {other}
         assert shell.core.statistics().waiters == 0
 
@@ -348,7 +338,7 @@ class TestInline:
         decisions = [shell.submit(i, tick=7)[1] for i in range(12)]
         assert [type(decision) for decision in decisions] == [Inline] * 5 + [Queued] * 7
         for decision in decisions[:5]:
-            shell.core.inline_done(decision.flight, b"x", wall=1e-4, c_time=1e-4)
+            shell.core.inline_done(decision.flight, proof(b"x"), wall=1e-4, c_time=1e-4)
         sizes = []
         for tick in range(8, 20):
             answer = shell.dispatch(tick)
@@ -558,7 +548,7 @@ class TestSplit:
             assert isinstance(help_, Help)
             shell.submit(round_, work(20e-3))
             shell.dispatch(10 + round_)
-            left = [name for name, team in shell.core._helping.items() if team.helpers[name][0]]
+            left = [name for name, team in shell.core._crew._helping.items() if team.helpers[name][0]]
             assert len(left) == 1
             shell.finish(shell.batch(str(left[0])))
 
@@ -707,6 +697,96 @@ class TestDeadlines:
         assert len(shell.answers) == 1200
 
 
+class TestUnknownShapes:
+    def test_nobody_runs_one_inline_and_it_is_a_batch_of_its_own(self) -> None:
+        """Whatever the policy: what it takes is not known, and a user's air() may have to run."""
+        shell = Shell(policy=AlwaysInline())
+        assert isinstance(shell.submit("a", None)[1], Queued)
+        shell.submit("b", None)
+        assert shell.dispatch().batch is None
+        batch = shell.batch()
+        assert len(batch.flights) == 1
+        assert batch.python
+
+    def test_what_the_survey_finds_counts_from_then_on(self) -> None:
+        """Its cost, and whether a user's Python still runs."""
+        shell = Shell()
+        shell.submit("a", None)
+        shell.dispatch()
+        batch = shell.batch()
+        shell.perform(shell.core.surveyed(batch, work(2e-3)))
+        assert batch.flights[0].predicted == batch.predicted == pytest.approx(2e-3)
+        assert not batch.python
+
+    def test_a_large_one_is_split_once_that_is_known(self) -> None:
+        """And counted as such."""
+        shell = Shell(policy=AdaptivePolicy())
+        shell.submit("a", None)
+        shell.dispatch()
+        batch = shell.batch()
+        shell.pull("two")
+        assert not batch.split
+        shell.perform(shell.core.surveyed(batch, BIG))
+        assert batch.split
+        now = shell.core.statistics()
+        assert (now.split, now.offloaded) == (1, 0)
+
+    def test_others_of_the_shape_are_looked_up_when_they_come_up(self) -> None:
+        """So they share a batch."""
+        shell = Shell()
+        for i in range(4):
+            shell.core.submit(FakeRequest(i, known=SMALL), FakeWaiter("loop", i), None)
+        shell.dispatch()
+        assert len(shell.batch().flights) > 1
+        assert all(flight.work is SMALL for flight in shell.core._running)
+
+
+class TestVerifications:
+    def test_they_are_counted_apart(self) -> None:
+        """A verification that ended well is no proof."""
+        shell = Shell()
+        for key, proves in (("proof", True), ("verification", False)):
+            shell.core.submit(FakeRequest(key, proves=proves), FakeWaiter("loop"), work(1e-3), cache=False)
+        shell.dispatch()
+        for _ in range(2):
+            shell.finish(shell.batch())
+        now = shell.core.statistics()
+        assert (now.proofs, now.verifications, now.flights) == (1, 1, 2)
+
+
+class TestBreakDown:
+    def test_everybody_is_answered_once_and_it_is_over(self) -> None:
+        """Queued, running, parked and joined: Closed, with the cause; workers stop, and what they bring is dropped."""
+        shell = Shell(max_pending=3)
+        running, batch = shell.started("a")
+        joined, _ = shell.submit("a")
+        queued, _ = shell.submit("b")
+        shell.submit("c")
+        parked, _ = shell.submit("d")
+        cause = LookupError("a bug")
+        shell.perform(shell.core.break_down(cause))
+        for waiter in (running, joined, queued, parked):
+            assert shell.answers[waiter] == Closed(cause)
+        assert shell.drained
+        assert batch.flights[0].control.cancel_flag[0]
+        before = dict(shell.answers)
+        shell.finish(batch)
+        shell.perform(shell.core.break_down(ValueError("another")))
+        shell.perform(shell.core.close("cancel"))
+        assert shell.answers == before
+        assert shell.pull() is STOP
+        assert shell.submit("e")[1] == Closed(cause)
+        assert shell.core.dispatch("loop", tick=9).batch is None
+
+    def test_sleepers_are_woken_to_hear_it(self) -> None:
+        """Each once."""
+        shell = Shell()
+        shell.pull("one")
+        shell.pull("two")
+        shell.perform(shell.core.break_down(LookupError()))
+        assert sorted(shell.woken) == ["one", "two"]
+
+
 class TestClosing:
     def test_nothing_is_taken_any_more(self) -> None:
         """Not even hits."""
@@ -756,7 +836,7 @@ class TestClosing:
         other, _ = shell.submit("a", port="other")
         shell.perform(shell.core.close("cancel"))
         assert set(shell.answers) == {other}
-        shell.perform(shell.core.inline_done(decision.flight, b"x", wall=1e-4, c_time=1e-4))
+        shell.perform(shell.core.inline_done(decision.flight, proof(b"x"), wall=1e-4, c_time=1e-4))
         assert owner not in shell.answers
         assert shell.drained
 
@@ -806,7 +886,8 @@ class TestQueues:
     @given(st.data())
     def test_the_queue_is_in_order_whatever_moves(self, data: st.DataObject) -> None:
         """Flights come and go and change places; first() is always the least, and cost the sum."""
-        queue, inside = FlightQueue(), []
+        queue = FlightQueue()
+        inside: list[Flight] = []
         for number in range(data.draw(st.integers(1, 30))):
             action = data.draw(st.sampled_from(["push", "move", "remove", "pop"]))
             if action == "push" or not inside:

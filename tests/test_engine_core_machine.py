@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aprover.backends import ProvingCancelled
-from aprover.engine.core import LONGEST_BATCH, Core
+from aprover.engine.core import Core
+from aprover.engine.cost import UNKNOWN_WORK
 from aprover.engine.flights import Flight, State
 from aprover.engine.messages import (
     STOP,
@@ -30,13 +31,23 @@ from aprover.engine.messages import (
     Queued,
     Rejected,
 )
-from aprover.engine.policy import AdaptivePolicy, AlwaysInline, AlwaysOffload, FixedPolicy, Load, Placement
-from tests.support.engine_core import MICROSECOND, FakeRequest, FakeWaiter, HandClock, make_core, work
+from aprover.engine.policy import (
+    LONGEST_BATCH,
+    SHORTEST_BATCH,
+    AdaptivePolicy,
+    AlwaysInline,
+    AlwaysOffload,
+    FixedPolicy,
+    Load,
+    Placement,
+)
+from aprover.proof import Proof
+from tests.support.engine_core import MICROSECOND, FakeRequest, FakeWaiter, HandClock, make_core, proof, work
 
 PORTS = ["loop", "thread"]
 WORKERS = ["one", "two", "three"]
-SECONDS = {0: 2e-6, 1: 50e-6, 2: 400e-6, 3: 3e-3, 4: 50e-3, 5: 1e-3}
-KEYS = [0, 1, 2, 2, 3, 3, 4, 5]
+SECONDS = {0: 2e-6, 1: 50e-6, 2: 400e-6, 3: 3e-3, 4: 50e-3, 5: 1e-3, 6: 20e-3}
+KEYS = [0, 1, 2, 2, 3, 3, 4, 5, 6]
 FOREVER = float("inf")
 JOINABLE_WAITING = (State.PARKED, State.QUEUED, State.RUNNING)
 
@@ -76,8 +87,13 @@ class Job:
     """Flights, by place, whose flag C has seen."""
 
 
-def proof_of(key: object) -> bytes:
-    return repr(key).encode() * 20
+def fake(waiter: object) -> FakeWaiter:
+    assert isinstance(waiter, FakeWaiter)
+    return waiter
+
+
+def proof_of(key: object) -> Proof:
+    return proof(repr(key).encode() * 20)
 
 
 class CoreMachine(RuleBasedStateMachine):
@@ -112,7 +128,7 @@ class CoreMachine(RuleBasedStateMachine):
         """By worker, by ("inline", port) or by ("dispatched", port)."""
         self.helping: dict[object, Help] = {}
         self.idle: set[str] = set()
-        self.announced: set[object] = set()
+        self.announced: set[Any] = set()
         self.ticks = dict.fromkeys(PORTS, 0)
         self.timer = FOREVER
         self.closed: str | None = None
@@ -123,7 +139,8 @@ class CoreMachine(RuleBasedStateMachine):
 
     def perform(self, effects: Effects) -> None:
         for port, answers in effects.deliver.items():
-            for waiter, outcome in answers:
+            for answered, outcome in answers:
+                waiter = fake(answered)
                 assert waiter.port == port
                 assert waiter not in self.answered, "answered twice"
                 key, deadline = self.waiting.pop(waiter)
@@ -165,37 +182,33 @@ class CoreMachine(RuleBasedStateMachine):
         patience=st.sampled_from([FOREVER, FOREVER, -1.0, 50e-6, 1e-3, 1.0]),
         cache=st.booleans(),
         same_tick=st.booleans(),
-        attempt=st.booleans(),
     )
-    def submit(
-        self, port: str, key: int, priority: int, patience: float, cache: bool, same_tick: bool, attempt: bool
-    ) -> None:
+    def submit(self, port: str, key: int, priority: int, patience: float, cache: bool, same_tick: bool) -> None:
         if not self.at_work(port):
-            self.ask(port, key, priority, patience, cache, same_tick, attempt)
+            self.ask(port, key, priority, patience, cache, same_tick)
 
     @precondition(lambda self: self.cancelling() and not all(map(self.at_work, PORTS)))
-    @rule(data=st.data(), cache=st.booleans(), attempt=st.booleans())
-    def come_back(self, data: st.DataObject, cache: bool, attempt: bool) -> None:
+    @rule(data=st.data(), cache=st.booleans())
+    def come_back(self, data: st.DataObject, cache: bool) -> None:
         """Somebody wants what is being cancelled."""
         flight = data.draw(st.sampled_from(self.cancelling()))
         port = next(port for port in PORTS if not self.at_work(port))
-        self.ask(port, flight.key, 0, FOREVER, cache, True, attempt)
+        self.ask(port, flight.key, 0, FOREVER, cache, True)
 
     def cancelling(self) -> list[Flight]:
         return [flight for flight in self.flights if flight.state is State.CANCELLING]
 
-    def ask(
-        self, port: str, key: Any, priority: int, patience: float, cache: bool, same_tick: bool, attempt: bool
-    ) -> None:
+    def ask(self, port: str, key: Any, priority: int, patience: float, cache: bool, same_tick: bool) -> None:
         self.ticks[port] += not same_tick
         self.count += 1
         waiter, deadline = FakeWaiter(port, self.count), self.clock.now + patience
-        options = {"priority": priority, "deadline": deadline, "cache": cache, "tick": self.ticks[port]}
         before = {flight.key for flight in self.flights if flight.joinable}
-        decision: Any = self.core.attempt(FakeRequest(key), waiter, **options) if attempt else None
-        if decision is None:
-            trace = "slow" if key == 5 else None
-            decision = self.core.submit(FakeRequest(key), waiter, work(SECONDS[key], trace=trace), **options)
+        cost = work(SECONDS[key], trace="slow" if key == 5 else None)
+        # The shape of one key is found out by a worker.
+        known = None if key == 6 else cost
+        decision: Any = self.core.submit(
+            FakeRequest(key), waiter, known, priority=priority, deadline=deadline, cache=cache, tick=self.ticks[port]
+        )
         if isinstance(decision, Closed):
             assert self.closed
             return
@@ -252,7 +265,7 @@ class CoreMachine(RuleBasedStateMachine):
     def desert(self, data: st.DataObject) -> None:
         """Everybody leaves a flight that is running in a batch."""
         flight = data.draw(st.sampled_from(self.deserted_soon()))
-        for waiter in list(flight.seats):
+        for waiter in map(fake, list(flight.seats)):
             del self.waiting[waiter]
             self.answered.add(waiter)
             self.perform(self.core.leave(waiter))
@@ -354,7 +367,7 @@ class CoreMachine(RuleBasedStateMachine):
         assert taken == sorted(live, key=order)[: len(taken)]
         if len(taken) > 1:
             assert all(flight.work.native for flight in taken)
-            assert batch.predicted <= min(cost / (2 * len(WORKERS)), LONGEST_BATCH) + 1e-12
+            assert batch.predicted <= max(SHORTEST_BATCH, min(cost / (2 * len(WORKERS)), LONGEST_BATCH)) + 1e-12
         assert not batch.split or len(taken) == 1
 
     @precondition(lambda self: any(job.batch and not job.begun for job in self.jobs.values()))
@@ -376,12 +389,27 @@ class CoreMachine(RuleBasedStateMachine):
             if job.batch is not None:
                 job.seen |= {i for i, flight in enumerate(job.flights) if flight.control.cancel_flag[0]}
 
+    def unknown(self) -> list[Job]:
+        return [job for job in self.jobs.values() if job.batch and job.flights[0].work is UNKNOWN_WORK]
+
+    @precondition(lambda self: self.unknown())
+    @rule(data=st.data(), trace=st.sampled_from([None, "slow"]))
+    def survey(self, data: st.DataObject, trace: str | None) -> None:
+        """A worker finds out about a shape; or about one whose flights all left meanwhile."""
+        self.survey_one(data.draw(st.sampled_from(self.unknown())), trace)
+
+    def survey_one(self, job: Job, trace: str | None) -> None:
+        assert job.batch is not None
+        assert len(job.flights) == 1
+        self.perform(self.core.surveyed(job.batch, work(SECONDS[6], trace=trace)))
+        assert job.batch.python == (trace is not None)
+
     @precondition(lambda self: self.busy())
     @rule(data=st.data())
     def trace_and_team(self, data: st.DataObject) -> None:
         job = self.jobs[data.draw(st.sampled_from(self.busy()))]
         assert job.batch is not None
-        if job.batch.python:
+        if job.batch.python and job.flights[0].work is not UNKNOWN_WORK:
             self.perform(self.core.traced(job.batch, 1e-3))
         if job.batch.split:
             self.perform(self.core.offer_help(job.batch, "team"))
@@ -393,6 +421,8 @@ class CoreMachine(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(names))
         job = self.jobs.pop(name)
         assert job.batch is not None
+        if job.flights[0].work is UNKNOWN_WORK:
+            self.survey_one(job, None)
         if not job.begun:
             wanted = self.core.begin(job.batch)
             job.unwanted = frozenset(i for i, want in enumerate(wanted) if not want)
@@ -513,6 +543,8 @@ class CoreMachine(RuleBasedStateMachine):
                     (flight,) = job.flights
                     self.perform(self.core.inline_done(flight, proof_of(flight.key), wall=1e-5, c_time=1e-5))
                     continue
+                if job.flights[0].work is UNKNOWN_WORK:
+                    self.survey_one(job, None)
                 wanted = self.core.begin(job.batch)
                 results: list[Any] = [
                     proof_of(f.key) if want and i not in job.seen else ProvingCancelled()
@@ -538,7 +570,7 @@ class CoreMachine(RuleBasedStateMachine):
         assert not self.core._seats
         assert not self.core._running
         assert self.core._queue.cost == 0
-        assert self.core._python == 0
+        assert self.core._crew.python == 0
         self.closed = self.closed or "wait"
         self.perform(self.core.close("wait"))
         assert self.drained

@@ -182,7 +182,7 @@ class TestThreads:
         assert now.requests == LOOPS * REQUESTS == now.hits + now.joins + now.flights
         assert now.flights == now.proofs + now.failed + now.cancelled
         assert not world.core._seats
-        assert isinstance(world.core.attempt(FakeRequest(1), FakeWaiter(0)), Closed)
+        assert isinstance(world.core.submit(FakeRequest(1), FakeWaiter(0), None), Closed)
 
     def test_closing_in_the_middle_answers_everybody(self) -> None:
         """close("cancel") from another thread, while loops submit and workers work."""

@@ -20,7 +20,20 @@ import trio.testing
 import aprover
 from aprover import EngineClosed, Fibonacci, ProgramError, ProveError
 from aprover.engine import opening
-from tests.support.engine_shells import TIMEOUT, Gate, MakeOdd, fresh, hand_engine, odd, on_all_loops
+from aprover.engine.core import Core
+from aprover.engine.engine import Engine
+from tests.support.engine_shells import (
+    LOOPS,
+    TAGS,
+    TIMEOUT,
+    Gate,
+    MakeOdd,
+    fresh,
+    hand_engine,
+    odd,
+    on_all_loops,
+    run_on,
+)
 
 __all__ = ["odd"]
 
@@ -369,6 +382,8 @@ except KeyboardInterrupt as error:
 AT_EXIT = """
 import threading, time, aprover
 from aprover.engine import opening
+from aprover.engine.core import Core
+from aprover.engine.engine import Engine
 opening.EXIT_SECONDS = 0.3
 class Slow(aprover.Program):
     @classmethod
@@ -387,6 +402,95 @@ print("leaving")
 """
 
 
+class Bug(Exception):
+    """What a bug in the core raises."""
+
+
+def break_core(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its next call on, this method of the core raises."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise Bug
+
+    monkeypatch.setattr(Core, where, broken)
+
+
+class TestBugsInTheCore:
+    """Whoever waits gets EngineClosed with the bug as its cause, all threads end, and the block says so too."""
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    @pytest.mark.parametrize("where", ["pull", "finish", "dispatch", "begin", "submit"])
+    def test_nobody_waits_for_ever(self, loop: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Wherever the bug is."""
+
+        async def one(engine: Engine, errors: list[BaseException], program: Fibonacci) -> None:
+            try:
+                await engine.prove(program)
+            except (EngineClosed, ProveError) as error:
+                errors.append(error)
+
+        async def main() -> None:
+            errors: list[BaseException] = []
+            program = fresh()
+            async with aprover.open_engine(policy=aprover.AlwaysOffload(), workers=1) as engine:
+                await engine.prove(fresh())
+                break_core(where, monkeypatch)
+                with anyio.fail_after(TIMEOUT):
+                    async with anyio.create_task_group() as group:
+                        for asked in (program, program, fresh()):
+                            group.start_soon(one, engine, errors, asked)
+                assert len(errors) == 3
+                assert all(isinstance(error.__cause__, Bug) for error in errors)
+                if where != "begin":
+                    monkeypatch.undo()
+                    with pytest.raises(EngineClosed):
+                        await engine.prove(fresh())
+
+        # What `begin` raises belongs to the batch, and can be told its waiters: it is no reason to end.
+        if where == "begin":
+            run_on(loop, main)
+        else:
+            with pytest.raises(RuntimeError, match="bug") as caught:
+                run_on(loop, main)
+            assert isinstance(caught.value.__cause__, Bug)
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("aprover worker")]
+
+    def test_a_blocking_call_ends_and_the_default_engine_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The next call gets a new one."""
+        assert aprover.prove_sync(fresh())
+        old = opening._default
+        assert old is not None
+        break_core("finish", monkeypatch)
+        with pytest.raises(EngineClosed) as caught:
+            aprover.prove_sync(Fibonacci(5000, a=next(TAGS)))
+        assert isinstance(caught.value.__cause__, Bug)
+        monkeypatch.undo()
+        assert aprover.prove_sync(fresh())
+        assert opening._default is not old
+        assert old.join(TIMEOUT)
+
+
+MIDDLES = ["aprover.engine.flights:FlightQueue.push", "aprover.engine.engine:Engine.perform"]
+"""Where the core is in no state to be left."""
+
+
+def interrupt_in(where: str, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Has the next call of this method interrupted on its first bytecode; empties the list then."""
+    owner_name, _, name = where.rpartition(".")
+    owner: Any = pkgutil.resolve_name(owner_name)
+    real = getattr(owner, name)
+    interrupts = [True]
+
+    def interrupted(*args: Any, **settings: Any) -> Any:
+        if interrupts and threading.current_thread() is threading.main_thread():
+            interrupts.pop()
+            signal.raise_signal(signal.SIGINT)
+        return real(*args, **settings)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    return interrupts
+
+
 class TestInterruptsAndExit:
     @pytest.mark.parametrize("script", [INTERRUPTED_TRIO, INTERRUPTED_ASYNCIO])
     def test_a_keyboard_interrupt_ends_cleanly(self, script: str) -> None:
@@ -394,25 +498,15 @@ class TestInterruptsAndExit:
         done = run_script(script)
         assert (done.stdout, done.stderr, done.returncode) == ("KeyboardInterrupt []\n", "", 0)
 
-    @pytest.mark.parametrize("where", ["aprover.engine.core:FlightQueue.push", "aprover.engine.engine:Engine._settled"])
+    @pytest.mark.parametrize("where", MIDDLES)
     def test_an_interrupt_in_the_middle_of_a_request_breaks_nothing(
         self, where: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is raised where the core is whole, and the next request of this loop is served."""
-        owner_name, _, name = where.rpartition(".")
-        owner: Any = pkgutil.resolve_name(owner_name)
-        real = getattr(owner, name)
-        interrupts = [True]
-
-        def interrupted(*args: Any, **settings: Any) -> Any:
-            if interrupts:
-                interrupts.pop()
-                os.kill(os.getpid(), signal.SIGINT)
-            return real(*args, **settings)
 
         async def main() -> None:
             async with aprover.open_engine(policy=aprover.AlwaysOffload()) as engine:
-                monkeypatch.setattr(owner, name, interrupted)
+                interrupts = interrupt_in(where, monkeypatch)
                 with pytest.raises(KeyboardInterrupt):
                     await engine.prove(fresh())
                 assert not interrupts
@@ -420,6 +514,28 @@ class TestInterruptsAndExit:
                 assert engine.statistics().waiters == 0
 
         trio.run(main)
+
+    @pytest.mark.parametrize("where", MIDDLES)
+    @pytest.mark.parametrize("many", [False, True])
+    def test_so_it_is_on_a_plain_main_thread(self, where: str, many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of prove_sync and prove_batch_sync: the interrupt is raised, and the engine goes on."""
+        engine = Engine(policy=aprover.AlwaysOffload())
+        engine.start()
+        interrupts = interrupt_in(where, monkeypatch)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                if many:
+                    engine.prove_batch_sync([fresh(), fresh()])
+                else:
+                    engine.prove_sync(fresh())
+            assert not interrupts
+            assert engine.prove_sync(fresh())
+            assert engine.statistics().waiters == 0
+        finally:
+            engine.close("wait")
+            assert engine.join(20)
+        assert engine.statistics().pending == 0
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def test_the_default_engine_does_not_keep_the_process(self) -> None:
         """At exit, a trace() that does not end is waited for no longer than the bound."""

@@ -30,9 +30,10 @@ from aprover import (
 from aprover.backends import prove_prepared
 from aprover.engine import batch as batch_module
 from aprover.engine import making
+from aprover.engine import request as request_module
 from aprover.engine.engine import Engine
 from aprover.engine.request import Request
-from tests.support.engine_shells import TAGS, MakeOdd, Odd, fresh, hand_engine, odd, on_all_loops
+from tests.support.engine_shells import TAGS, TIMEOUT, Gate, MakeOdd, Odd, fresh, hand_engine, odd, on_all_loops
 
 __all__ = ["odd"]
 
@@ -383,6 +384,41 @@ class TestOverload:
             assert [proof.statement for proof in batch.result] == [program.statement() for program in programs]
 
 
+class TestOptions:
+    @pytest.mark.parametrize("finish", [True, False])
+    async def test_finish_abandoned_keeps_what_nobody_waits_for(self, finish: bool, odd: MakeOdd) -> None:
+        """It runs on into the cache; without the option, it stops where it can."""
+        gate = Gate()
+        program = odd(in_trace=gate)
+        async with aprover.open_engine(finish_abandoned=finish) as engine:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(engine.prove, program)
+                assert await trio.to_thread.run_sync(gate.reached.wait, TIMEOUT)
+                nursery.cancel_scope.cancel()
+            gate.opened.set()
+            while engine.statistics().running:
+                await trio.sleep(0.001)
+            seen = engine.statistics()
+            assert (seen.proofs, seen.cancelled) == ((1, 0) if finish else (0, 1))
+            await engine.prove(program)
+            assert engine.statistics().hits == int(finish)
+
+    async def test_finish_abandoned_is_a_bool(self) -> None:
+        """Nothing else."""
+        with pytest.raises(ProgramError, match="finish_abandoned"):
+            async with aprover.open_engine(finish_abandoned=1):  # type: ignore[arg-type]
+                pass
+
+    async def test_verifications_are_counted_apart_from_proofs(self) -> None:
+        """A rejected one is a failure."""
+        async with aprover.open_engine() as engine:
+            proof = await engine.prove(fresh())
+            await engine.verify_batch([proof, proof])
+            await engine.verify_batch([proof, b"no proof"], return_exceptions=True)
+            seen = engine.statistics()
+            assert (seen.proofs, seen.verifications, seen.failed) == (1, 3, 1)
+
+
 class TestFailures:
     @on_all_loops
     async def test_each_waiter_gets_an_exception_of_its_own(self) -> None:
@@ -433,7 +469,7 @@ class TestFailures:
                 odd(**{hook: lambda: None})
                 assert await engine.prove(Odd(tag=next(TAGS)))
 
-    async def test_an_air_that_fails_is_told_at_the_door(self, odd: MakeOdd) -> None:
+    async def test_an_air_that_fails_fails_its_request(self, odd: MakeOdd) -> None:
         """As the cause of a ProveError, and with nothing left behind."""
 
         def fail() -> None:
@@ -444,7 +480,37 @@ class TestFailures:
             with pytest.raises(ProveError) as caught:
                 await engine.prove(program)
             assert isinstance(caught.value.__cause__, LookupError)
-            assert engine.statistics().flights == 0
+            seen = engine.statistics()
+            assert (seen.failed, seen.waiters, seen.pending) == (1, 0, 0)
+
+    async def test_an_air_runs_on_a_worker_and_once_for_each_shape(self, odd: MakeOdd) -> None:
+        """So no loop waits for it, and what is known of a shape serves all programs of it."""
+        threads: list[threading.Thread] = []
+        async with aprover.open_engine(policy=aprover.AlwaysInline()) as engine:
+            program = odd(in_air=lambda: threads.append(threading.current_thread()))
+            for tag in (next(TAGS), next(TAGS)):
+                await engine.prove(attrs_evolved(program, n=2048, tag=tag))
+        (thread,) = threads
+        assert thread is not threading.current_thread()
+
+    async def test_a_shape_that_is_known_is_inline_and_one_that_is_not_is_not(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever the policy, the first proof of a shape is made by a worker."""
+        monkeypatch.setattr(request_module, "_shapes", {})
+        n = 5000
+        async with aprover.open_engine(policy=aprover.AlwaysInline()) as engine:
+            await engine.prove(Fibonacci(n, a=1))
+            assert (engine.statistics().inline, engine.statistics().offloaded) == (0, 1)
+            await engine.prove(Fibonacci(n, a=2))
+            assert engine.statistics().inline == 1
+
+    async def test_many_of_an_unknown_shape_share_calls_once_it_is_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The first of them is surveyed; the others wait in the queue and are seen anew when they come up."""
+        monkeypatch.setattr(request_module, "_shapes", {})
+        async with aprover.open_engine(workers=1, policy=aprover.AlwaysOffload()) as engine:
+            await engine.prove_batch([fresh() for _ in range(64)])
+            assert engine.statistics().batches < 40
 
     @pytest.mark.parametrize("policy", [aprover.AlwaysOffload(), aprover.AlwaysInline()])
     async def test_a_c_call_that_fails_fails_its_batch_and_no_more(

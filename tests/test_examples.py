@@ -22,6 +22,24 @@ def run(name: str) -> str:
 
 
 class TestExamples:
+    def test_every_example_is_run_by_a_test(self) -> None:
+        """Here, or where the web examples are."""
+        tested = set(re.findall(r'run\("(\w+)"\)', Path(__file__).read_text()))
+        assert tested | {"web_fastapi", "web_trio"} == {path.stem for path in EXAMPLES.glob("*.py")}
+
+    def test_the_first_one_proves_and_verifies(self) -> None:
+        """The 20th Fibonacci number is 6765."""
+        out = run("hello")
+        assert re.search(r"made a proof of \d{4} bytes", out)
+        assert "F(20) = 6765, with 128 proven bits" in out
+
+    def test_a_program_of_ones_own_proves_and_refuses(self) -> None:
+        """Lucas's numbers are a linear recurrence."""
+        out = run("linear_recurrence")
+        assert "cells that no constraint notices: none" in out
+        assert "the Lucas number L(20) is 15127" in out
+        assert "refused: initial = (2, 1, 3) is not allowed" in out
+
     def test_a_burst_makes_each_proof_once(self) -> None:
         """Ten different ones of a thousand requests, and none the second time."""
         out = run("concurrent_burst")

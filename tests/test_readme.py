@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -33,10 +31,3 @@ class TestReadme:
         lines = README.splitlines()
         assert len(lines) <= 80
         assert max(map(len, lines)) <= 120
-
-
-class TestExamples:
-    @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
-    def test_every_example_runs(self, path: Path) -> None:
-        """And prints something."""
-        assert run(str(path))

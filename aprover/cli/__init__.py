@@ -1,11 +1,11 @@
-"""The command line: ``aprover prove | verify | inspect | stress | calibrate``."""
+"""The command line, ``aprover``: one module for each group of commands, all of one application."""
 
 from __future__ import annotations
 
-from . import tuning
-from .commands import app
+from . import benching, commands, inspecting, seeing, tuning
+from .app import app
 
-__all__ = ["app", "main", "tuning"]
+__all__ = ["app", "benching", "commands", "inspecting", "main", "seeing", "tuning"]
 
 
 def main() -> None:

@@ -1,11 +1,9 @@
-"""The commands. They know the face of aprover and nothing behind it."""
+"""``aprover prove`` and ``aprover verify``."""
 
 from __future__ import annotations
 
 import functools
 import json
-import math
-import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -15,20 +13,15 @@ import trio
 import typer
 
 import aprover
-from aprover import Proof, SecurityReport, VerificationError
+from aprover import Proof
 from aprover.errors import shown
 
 from . import report
-from .programs import SHIPPED, build, find
+from .app import PROOFS, AsJson, OwnProgram, ProgramName, Values, app, optional_program, read_bounded
+from .programs import build, find
+from .report import security_line, statement_line
 
-app = typer.Typer(
-    name="aprover",
-    help="Prove that a computation was carried out correctly, and check such proofs.",
-    epilog=report.EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+ProofFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file with a proof, or - for standard input.")]
 
 
 class Backend(StrEnum):
@@ -41,27 +34,11 @@ class Preference(StrEnum):
     SIZE = "size"
 
 
-ProgramName = Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(SHIPPED))}, or module:Class for your own.")]
-ProofFile = Annotated[Path, typer.Argument(help="A file with a proof.")]
-OwnProgram = Annotated[
-    str | None,
-    typer.Option("--program", help="module:Class of your own program, if the proof is about one. Its code is run."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-
-
-@app.callback(invoke_without_command=True)
-def _app(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
-    if version:
-        print(aprover.__version__)
-        raise typer.Exit
-
-
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROOFS)
 def prove(
     program: ProgramName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the proof.")],
-    values: Annotated[list[str] | None, typer.Argument(help="The inputs: 100, or n=100, or seed=(1,2).")] = None,
+    values: Values = None,
     security: Annotated[int, typer.Option(help="Proven bits, 1 to 128.")] = 100,
     backend: Annotated[Backend, typer.Option(help="trace: a commitment, checked by computing again.")] = Backend.STARK,
     prefer: Annotated[Preference, typer.Option(help="A proof quick to make, or a small one.")] = Preference.TIME,
@@ -99,13 +76,13 @@ def prove(
             [
                 ("proved", claim),
                 ("time", f"{seconds * 1e3:.1f} ms"),
-                ("security", _security_line(facts)),
+                ("security", security_line(facts)),
                 ("written", f"{len(proof)} bytes to {output}"),
             ]
         )
 
 
-@app.command(epilog=report.EXIT_CODES)
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=PROOFS)
 def verify(
     file: ProofFile,
     program: OwnProgram = None,
@@ -115,8 +92,8 @@ def verify(
 ) -> None:
     """Check the proof in FILE, and print the statement that it proves. Compare it with the one that you meant."""
     with report.reporting(as_json):
-        data = _read(file)
-        cls = None if program is None else find(program)
+        data = read_bounded(file)
+        cls = optional_program(program)
         begun = time.perf_counter()
         if reference:
             statement = aprover.reference.verify(data, min_security=min_security, program=cls)
@@ -132,55 +109,8 @@ def verify(
             return
         report.print_facts(
             [
-                ("verified", _statement_line(statement)),
+                ("verified", statement_line(statement)),
                 ("time", f"{seconds * 1e3:.1f} ms"),
-                ("security", _security_line(facts)),
+                ("security", security_line(facts)),
             ]
         )
-
-
-@app.command(epilog=report.EXIT_CODES)
-def inspect(file: ProofFile, program: OwnProgram = None, as_json: AsJson = False) -> None:
-    """Show what the proof in FILE claims and how it is made, without checking it."""
-    with report.reporting(as_json):
-        proof = Proof.from_bytes(_read(file))
-        cls = None if program is None else find(program)
-        try:
-            facts = proof.security if cls is None else proof.security_for(cls)
-        except VerificationError as error:
-            facts, why = None, str(error)
-        if as_json:
-            print(json.dumps({"verified": False, **report.proof_as_json(proof, facts)}))
-            return
-        lines = [
-            ("claims", _statement_line(proof.statement)),
-            ("checked", "no (aprover verify does)"),
-            ("backend", proof.backend),
-            ("bytes", f"{len(proof)}, of which {len(proof.statement.to_bytes())} are the statement"),
-            ("sha256", proof.digest),
-            ("security", why if facts is None else _security_line(facts)),
-        ]
-        if facts is not None:
-            lines += [(f"  {term.name}", _bits(term.bits)) for term in facts.terms]
-        report.print_facts(lines)
-
-
-def _read(file: Path) -> bytes:
-    return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-
-
-def _statement_line(statement: aprover.Statement) -> str:
-    return repr(statement).removeprefix("Statement(").removesuffix(")")
-
-
-def _bits(bits: float) -> str:
-    return "never fails" if math.isinf(bits) else f"{bits:.1f} bits"
-
-
-def _security_line(facts: SecurityReport | None) -> str:
-    if facts is None:
-        return "a commitment: whoever checks it computes again"
-    return (
-        f"{facts.proven_bits:.1f} proven bits ({facts.regime}): {facts.queries} queries, blowup {facts.blowup}, "
-        f"{facts.grinding_bits} bits of grinding"
-    )

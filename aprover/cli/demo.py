@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import multiprocessing
 import sys
 import time
@@ -90,8 +91,9 @@ async def prove_burst() -> Line:
     return Line(name, heights, seconds, native, reference, size, bits)
 
 
-def show_tampering(proof: Proof) -> None:
+def show_tampering(proof: Proof) -> dict[str, list[str]]:
     """One bit changed in the claim, and one in the proof: both verifiers say no, and say why."""
+    codes = {}
     claim = proof.statement
     false = Statement(claim.program, claim.parameters, claim.public_inputs, (int(str(claim.public_outputs[0])) ^ 1,))
     body = bytearray(proof.body)
@@ -102,7 +104,10 @@ def show_tampering(proof: Proof) -> None:
     ):
         native = rejected_by(functools.partial(aprover.verify, tampered))
         reference = rejected_by(functools.partial(aprover.reference.verify, tampered))
+        codes[what] = [native, reference]
         console.print(f"  {what}: rejected with {native} by the C verifier, {reference} by the reference")
+
+    return codes
 
 
 def rejected_by(verify: Callable[[], Statement]) -> str:
@@ -114,7 +119,9 @@ def rejected_by(verify: Callable[[], Statement]) -> str:
     sys.exit("a tampered proof was accepted")
 
 
-async def main() -> None:
+async def main(as_json: bool = False) -> None:
+    """Tells the story; or, with `as_json`, only prints its figures as one JSON object."""
+    console.quiet = as_json
     console.print("Proving, and verifying each proof twice: in C, and with an independent verifier in plain Python.\n")
     fibonacci, proof = await prove_one("Fibonacci(100000)", Fibonacci(100_000))
     chain, _ = await prove_one("Poseidon2Chain(1000)", Poseidon2Chain(SEED, 1000))
@@ -124,13 +131,16 @@ async def main() -> None:
     table = Table("program", box=None, padding=(0, 1), pad_edge=False)
     for header in headers:
         table.add_column(header, justify="right")
-    for line in (fibonacci, chain, burst):
+    lines = fibonacci, chain, burst
+    for line in lines:
         times = f"{line.prove * 1e3:,.1f}", f"{line.verify * 1e3:,.2f}", f"{line.reference * 1e3:,.0f}"
         table.add_row(line.name, line.rows, *times, f"{line.size:,}", f"{line.bits:.1f}")
     console.print(table)
 
     console.print(f"\nF(100000) = {proof.public_outputs[0]!r} modulo 2013265921. Now somebody tampers with its proof:")
-    show_tampering(proof)
+    codes = show_tampering(proof)
+    if as_json:
+        print(json.dumps({"lines": [attrs.asdict(line) for line in lines], "rejected": codes}))
     console.print("\nA false claim is not accepted; a true one is checked without computing it again.")
 
 

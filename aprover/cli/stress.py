@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +19,15 @@ import attrs
 
 import aprover
 from aprover import EngineStatistics, Fibonacci, Proof
+from aprover.errors import shown
 
+from .live import Sample
 from .report import jsonable
 
 __all__ = ["DEFAULT_MIX", "Report", "Settings", "parse_mix", "stress"]
 
 Loop = Literal["trio", "asyncio"]
+Watch = Callable[[Sample], object]
 
 DEFAULT_MIX = "20:60,200:30,2000:9,20000:1"
 BEAT_SECONDS = 0.001
@@ -38,6 +41,8 @@ SAMPLE = 20
 """Proofs that are verified in the end."""
 KEPT = 1_000_000
 """Latencies that are kept."""
+TOLD_SECONDS = 0.25
+"""Between two samples for who watches."""
 
 
 @attrs.frozen
@@ -78,9 +83,12 @@ def parse_mix(text: str) -> tuple[tuple[int, float], ...]:
     pairs = []
     for part in text.split(","):
         n, _, weight = part.partition(":")
-        pair = int(n), float(weight or 1)
+        try:
+            pair = int(n), float(weight or 1)
+        except ValueError:
+            pair = 0, 0.0
         if not 1 <= pair[0] <= 2**22 or not 0 <= pair[1] < math.inf:
-            raise ValueError(f"{part!r}: n is from 1 to 2^22, and a weight is not negative")
+            raise ValueError(f"{shown(part)} is not n:weight, with n from 1 to 2^22 and a weight that is not negative")
         pairs.append(pair)
     if not sum(weight for _, weight in pairs):
         raise ValueError("nothing has a weight")
@@ -172,8 +180,9 @@ def resident() -> int:
 class _Load:
     """One run."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watch: Watch | None) -> None:
         self.settings = settings
+        self.watch = watch
         self.rng = random.Random(settings.seed)
         self.sizes = [n for n, _ in settings.mix]
         self.weights = [weight for _, weight in settings.mix]
@@ -186,6 +195,8 @@ class _Load:
         self.latencies: deque[float] = deque(maxlen=KEPT)
         self.stalls: deque[float] = deque(maxlen=KEPT)
         self.peak = 0
+        self.recent: list[float] = []
+        self.recent_stalls: list[float] = []
         self.sample: list[tuple[Fibonacci, Proof]] = []
 
     def program(self) -> Fibonacci:
@@ -224,6 +235,8 @@ class _Load:
         took = time.perf_counter() - begun
         self.mean += 0.01 * (took - self.mean)
         self.latencies.append(took)
+        if self.watch is not None:
+            self.recent.append(took)
         self.keep(program, proof)
         self.answered += 1
 
@@ -240,18 +253,40 @@ class _Load:
         while True:
             begun = time.perf_counter()
             await anyio.sleep(BEAT_SECONDS)
-            self.stalls.append(max(0.0, time.perf_counter() - begun - BEAT_SECONDS))
+            late = max(0.0, time.perf_counter() - begun - BEAT_SECONDS)
+            self.stalls.append(late)
+            if self.watch is not None:
+                self.recent_stalls.append(late)
 
     async def watch_memory(self) -> None:
         while True:
             self.peak = max(self.peak, resident())
             await anyio.sleep(0.1)
 
+    async def tell(self, engine: aprover.Engine, watch: Watch) -> None:
+        """Hands out what happened since the last time, again and again."""
+        begun = last = time.perf_counter()
+        before, answered = engine.statistics(), 0
+        while True:
+            busy = []
+            while time.perf_counter() < last + TOLD_SECONDS:
+                await anyio.sleep(TOLD_SECONDS / 12)
+                busy.append(engine.statistics().busy_workers)
+            now, seen = time.perf_counter(), engine.statistics()
+            latencies, self.recent = self.recent, []
+            stalls, self.recent_stalls = self.recent_stalls, []
+            occupancy = sum(busy) / (len(busy) * engine.workers)
+            new = self.answered - answered
+            watch(Sample(now - begun, now - last, new, self.cancelled, latencies, stalls, occupancy, seen, before))
+            last, before, answered = now, seen, self.answered
+
     async def drive(self, engine: aprover.Engine) -> float:
         begun = time.perf_counter()
         async with anyio.create_task_group() as watchers:
             watchers.start_soon(self.beat)
             watchers.start_soon(self.watch_memory)
+            if self.watch is not None:
+                watchers.start_soon(self.tell, engine, self.watch)
             self.until = begun + self.settings.seconds
             async with anyio.create_task_group() as callers:
                 for i in range(self.settings.concurrency):
@@ -305,8 +340,8 @@ def _tasks(loop: Loop) -> int:
     return int(trio.lowlevel.current_statistics().tasks_living)
 
 
-async def _run(settings: Settings) -> Report:
-    load = _Load(settings)
+async def _run(settings: Settings, watch: Watch | None) -> Report:
+    load = _Load(settings, watch)
     threads, tasks, before = set(threading.enumerate()), _tasks(settings.loop), resident()
     async with aprover.open_engine(
         workers=settings.workers, cache_bytes=settings.cache_bytes, max_pending=settings.max_pending
@@ -335,6 +370,10 @@ async def _run(settings: Settings) -> Report:
     )
 
 
-def stress(settings: Settings) -> Report:
-    """Runs it, in an event loop of its own."""
-    return anyio.run(functools.partial(_run, settings), backend=settings.loop)
+def stress(settings: Settings, watch: Watch | None = None) -> Report:
+    """Runs it, in an event loop of its own.
+
+    Args:
+        watch: Is called four times a second with what happened meanwhile, on the loop's thread.
+    """
+    return anyio.run(functools.partial(_run, settings, watch), backend=settings.loop)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import aprover
 from aprover import ProgramError
 from aprover.engine import calibration
 from aprover.engine.cost import CostModel
+from aprover.engine.workers import usable_cores
 
 from . import report
-from .commands import AsJson, app
-from .stress import DEFAULT_MIX, Settings, parse_mix
+from .app import ENGINE, AsJson, app
+from .live import LiveView
+from .stress import DEFAULT_MIX, Report, Settings, parse_mix
 from .stress import stress as run_stress
 
 LEFT = (
-    "Exit codes: 0 nothing is left or wrong; 1 something is; 2 an option is wrong; 130 interrupted. "
+    "Exit codes: 0 nothing is left or wrong; 1 something is; 2 an option is wrong; 3 a file cannot be written; "
+    "130 interrupted. "
     "Try: --repetition 0.1, 0.5 or 0.9; --mix 20:99,1048576:1 for huge ones; --concurrency 100 to 10000; "
     "--cache-mib 1 for a cache that is too small."
 )
@@ -33,10 +39,10 @@ def _mix(text: str) -> tuple[tuple[int, float], ...]:
     try:
         return parse_mix(text)
     except ValueError as error:
-        raise ProgramError(f"--mix {text!r}: {error}", field="mix") from error
+        raise ProgramError(f"--mix: {error}", field="mix") from error
 
 
-@app.command(epilog=LEFT)
+@app.command(epilog=LEFT, rich_help_panel=ENGINE)
 def stress(
     concurrency: Annotated[int, typer.Option(min=1, max=100_000, help="Tasks that ask at the same time.")] = 1000,
     seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="For how long new requests are made.")] = 5.0,
@@ -48,6 +54,12 @@ def stress(
     max_pending: Annotated[int, typer.Option(min=1, help="Proofs queued or running at most; others wait.")] = 10_000,
     loop: Annotated[LoopName, typer.Option(help="The event loop.")] = LoopName.TRIO,
     seed: Annotated[int, typer.Option(help="Of all random choices.")] = 1,
+    live: Annotated[
+        bool, typer.Option("--live", help="Show it while it runs; lines where there is no terminal.")
+    ] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Record the run in this file, for aprover timeline.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put an engine under load: many tasks, any mix of sizes, some cancelled; then check that nothing is left."""
@@ -64,7 +76,7 @@ def stress(
             loop=loop.value,
             seed=seed,
         )
-        result = run_stress(settings)
+        result = _run_stress(settings, live, record)
         if as_json:
             print(json.dumps(result.as_json()))
         else:
@@ -73,7 +85,30 @@ def stress(
             raise typer.Exit(report.REJECTED)
 
 
-@app.command(epilog=report.EXIT_CODES)
+def _run_stress(settings: Settings, live: bool, record: Path | None) -> Report:
+    with contextlib.ExitStack() as stack:
+        watch = None
+        if live:
+            title = f"{settings.concurrency:,} tasks under {settings.loop}"
+            view = LiveView(
+                title,
+                seconds=settings.seconds,
+                workers=settings.workers or usable_cores(),
+                cache_bytes=settings.cache_bytes,
+            )
+            watch = stack.enter_context(view).update
+        if record is None:
+            return run_stress(settings, watch)
+        # Opened first: a long run is not made for nothing.
+        with record.open("a"):
+            pass
+        with aprover.capture_timeline() as timeline:
+            result = run_stress(settings, watch)
+        timeline.write(record)
+        return result
+
+
+@app.command(epilog=report.EXIT_CODES, rich_help_panel=ENGINE)
 def calibrate(
     largest: Annotated[int, typer.Option(min=8, max=22, help="Time narrow traces of up to 2^LARGEST rows.")] = 16,
     seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="How long to measure, about.")] = 4.0,

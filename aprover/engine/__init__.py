@@ -1,7 +1,8 @@
 """When, where and together with what proofs are made: the asynchronous face of the provers.
 
 `core` decides, without any I/O; `ports` are where requests enter and answers return, one for each event loop;
-`workers` make the proofs; `supervisor` keeps the timers; `engine` puts them together.
+`workers` make the proofs; `supervisor` keeps the timers; `life` puts them together, and `asking` and `batches` are what
+an `engine` is asked.
 """
 
 from __future__ import annotations

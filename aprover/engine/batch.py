@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 import time
@@ -16,10 +17,11 @@ from ..errors import AproverError, BatchError, EngineOverloaded
 from .messages import Outcome
 from .outcomes import answer_of, own_error
 from .ports import Port, Waiter
+from .ports.interrupts import held_back
 from .request import Request, VerifyRequest
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .asking import Asking
     from .ports.base import LoopPort
     from .ports.thread import ThreadPort
 
@@ -33,6 +35,7 @@ BUDGET_SECONDS = 500e-6
 """How long the loop is held before the others have their turn."""
 
 FOREVER = float("inf")
+NOT_HELD = contextlib.nullcontext()
 
 
 @attrs.frozen
@@ -74,7 +77,7 @@ class Window(Generic[T]):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Asking,
         port: Port,
         items: Iterable[Any],
         make: Callable[[Any], Request | VerifyRequest],
@@ -174,9 +177,10 @@ class Window(Generic[T]):
         options = self._options
         self.under_way[index] = waiter
         try:
-            now = self._engine.ask(
-                request, waiter, priority=options.priority, deadline=options.deadline, cache=options.cache
-            )
+            with held_back() if self._sync else NOT_HELD:
+                now = self._engine.ask(
+                    request, waiter, priority=options.priority, deadline=options.deadline, cache=options.cache
+                )
         except EngineOverloaded as error:
             self.under_way.pop(index)
             if self.under_way:
@@ -199,9 +203,9 @@ class Window(Generic[T]):
 
     def leave_all(self) -> None:
         """All that is under way is wanted no more."""
-        for waiter in list(self.under_way.values()):
-            waiter.gone = True
-            self._engine.leave(waiter)
+        with held_back():
+            for waiter in list(self.under_way.values()):
+                self._engine.leave(waiter)
         self.under_way.clear()
         self._held.clear()
 

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import Any, Literal, overload
 
 from ..air import Program
 from ..backends import Prefer, check_security
 from ..proof import BackendName, Proof
 from ..statement import Statement
+from .asking import Asking
 from .batch import AsCompleted, Options, Window, gather, gather_sync, settle
 from .ports.base import LoopPort
 from .ports.thread import ThreadPort
 from .request import Request, VerifyRequest, check_options, check_settings
 
-if TYPE_CHECKING:
-    from .engine import Engine
-
-__all__ = ["BatchMethods"]
+__all__ = ["Batching"]
 
 Make = Callable[[Any], Request | VerifyRequest]
 
 
-class BatchMethods:
-    """A part of `Engine`."""
+class Batching(Asking):
+    """A part of `Engine`: many proofs."""
 
     def _window(
         self,
@@ -37,9 +35,8 @@ class BatchMethods:
         *,
         keep: bool = True,
     ) -> Window[Any]:
-        engine = cast("Engine", self)
-        options = Options(priority, engine.limit(deadline, port), cache)
-        return Window(engine, port, items, make, options, keep=keep, sync=isinstance(port, ThreadPort))
+        options = Options(priority, self.limit(deadline, port), cache)
+        return Window(self, port, items, make, options, keep=keep, sync=isinstance(port, ThreadPort))
 
     @overload
     async def prove_batch(
@@ -86,7 +83,7 @@ class BatchMethods:
     ) -> Sequence[Proof | Exception]:
         """As `aprover.prove_batch`, on this engine."""
         make = _proofs(security, backend, prefer, check, priority, deadline, cache)
-        port = cast("Engine", self).port()
+        port = self.port()
         return settle(
             await gather(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
         )
@@ -136,7 +133,7 @@ class BatchMethods:
     ) -> Sequence[Proof | Exception]:
         """As `aprover.prove_batch_sync`, on this engine."""
         make = _proofs(security, backend, prefer, check, priority, deadline, cache)
-        with cast("Engine", self).thread_port() as port:
+        with self.thread_port() as port:
             return settle(
                 gather_sync(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
             )
@@ -156,7 +153,7 @@ class BatchMethods:
     ) -> AsyncIterator[AsCompleted[Proof]]:
         """As `aprover.prove_as_completed`, on this engine."""
         make = _proofs(security, backend, prefer, check, priority, deadline, cache)
-        port = cast("Engine", self).port()
+        port = self.port()
         await port.check_cancelled()
         window: Window[Proof] = self._window(port, programs, make, priority, deadline, cache, keep=False)
         try:
@@ -194,7 +191,7 @@ class BatchMethods:
     ) -> Sequence[Statement | Exception]:
         """As `aprover.verify_batch`, on this engine."""
         make = _verifications(min_security, program)
-        port = cast("Engine", self).port()
+        port = self.port()
         return settle(await gather(self._window(port, proofs, make, 0, None, False), port), return_exceptions)
 
     @overload
@@ -227,7 +224,7 @@ class BatchMethods:
     ) -> Sequence[Statement | Exception]:
         """As `aprover.verify_batch_sync`, on this engine."""
         make = _verifications(min_security, program)
-        with cast("Engine", self).thread_port() as port:
+        with self.thread_port() as port:
             return settle(gather_sync(self._window(port, proofs, make, 0, None, False), port), return_exceptions)
 
 

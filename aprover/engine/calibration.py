@@ -37,6 +37,7 @@ __all__ = [
     "calibration_file",
     "fibonacci",
     "fitted",
+    "keep",
     "load",
     "measure",
     "poseidon2_chain",
@@ -187,6 +188,13 @@ def calibrate(replace: Callable[[CostModel], object], wanted: Callable[[], bool]
         return
     finally:
         _measuring.release()
+
+
+def keep(text: str) -> None:
+    """Keeps what an engine that was calibrated has learned since: for the next one of this process, and in the file."""
+    global _kept
+    _kept = text
+    save(text)
 
 
 def _after_fork() -> None:

@@ -26,7 +26,16 @@ from numpy.typing import NDArray
 from ..security import Parameters, Shape, layout_of
 from ..security.costs import committed_bytes, transforms, trees
 
-__all__ = ["FEATURES", "PRIOR_WEIGHTS", "CostModel", "Scaling", "Work", "commitment_work", "work_of"]
+__all__ = [
+    "FEATURES",
+    "PRIOR_WEIGHTS",
+    "UNKNOWN_WORK",
+    "CostModel",
+    "Scaling",
+    "Work",
+    "commitment_work",
+    "work_of",
+]
 
 FEATURES = (
     "call",
@@ -77,9 +86,11 @@ _FORMAT = 1
 _Array = NDArray[np.float64]
 
 
-@attrs.frozen(cache_hash=True)
+@attrs.frozen(eq=False)
 class Work:
     """What the cost model needs to know of one proof. Made by `work_of`, which keeps it for each AIR and parameters.
+
+    Compared by identity: it is looked up for every request.
 
     Attributes:
         features: How many of each of `FEATURES`.
@@ -87,6 +98,7 @@ class Work:
         trace: None if the trace is made in C; else the program's id, under which the time of its trace() is learned.
         batchable: Whether it may share a C call with others, or run on a loop's own thread.
         splittable: Whether several threads can work on it.
+        native: Whether it is one C call, trace included, that may share a call or run on a loop's own thread.
     """
 
     features: tuple[float, ...]
@@ -94,11 +106,17 @@ class Work:
     trace: str | None = None
     batchable: bool = True
     splittable: bool = True
+    native: bool = attrs.field(init=False)
 
-    @property
-    def native(self) -> bool:
-        """Whether it is one C call, trace included, that may share a call or run on a loop's own thread."""
+    @native.default
+    def _is_native(self) -> bool:
         return self.trace is None and self.batchable
+
+
+UNKNOWN_WORK = Work((0.0,) * len(FEATURES), 1, "", batchable=False, splittable=False)
+"""Of a shape that nobody has looked at yet. Looking may run a user's air(), so it is done on a worker."""
+UNKNOWN_SECONDS = 5e-3
+"""What such work is taken to last, until it is known."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -160,6 +178,10 @@ class _Correction:
     log: float
     seen: float = 0.0
     furthest: float = FURTHEST
+    factor: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.factor = math.exp(self.log)
 
     def follow(self, error: float, share: float) -> None:
         gain = share * max(SMALLEST_GAIN, 1 / (self.seen + 1.5))
@@ -167,6 +189,7 @@ class _Correction:
             gain *= DOUBT  # everything that disturbs a measurement makes it longer, never shorter
         step = gain * min(LONGEST_STEP, max(-LONGEST_STEP, error))
         self.log = min(self.furthest, max(-self.furthest, self.log + step))
+        self.factor = math.exp(self.log)
         self.seen += share
 
 
@@ -201,20 +224,24 @@ class CostModel:
 
     def predict(self, work: Work) -> float:
         """Seconds on one core, a trace() in Python included."""
+        if work.trace is None:
+            return self.predict_proof(work)
+        if work is UNKNOWN_WORK:
+            return UNKNOWN_SECONDS
         return self.predict_proof(work) + self.predict_trace(work)
 
     def predict_proof(self, work: Work) -> float:
         """Seconds on one core, of which Python's trace() is no part."""
-        base, kind = self._base_of(work)
-        correction = self._corrections.get(kind, self._speed)
-        return base * math.exp(correction.log)
+        known = self._base.get(work)
+        base, kind = self._base_of(work) if known is None else known
+        return base * self._corrections.get(kind, self._speed).factor
 
     def predict_trace(self, work: Work) -> float:
         """Seconds of the program's own trace(); 0 if the trace is made in C."""
         if work.trace is None:
             return 0.0
         learned = self._traces.get(work.trace)
-        return work.rows * PRIOR_TRACE_SECONDS * (math.exp(learned.log) if learned else 1.0)
+        return work.rows * PRIOR_TRACE_SECONDS * (learned.factor if learned else 1.0)
 
     def _base_of(self, work: Work) -> tuple[float, _Class]:
         known = self._base.get(work)

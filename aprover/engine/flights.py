@@ -40,10 +40,10 @@ from __future__ import annotations
 import enum
 import heapq
 import itertools
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
 from ..backends import Control
-from .cost import Work
+from .cost import UNKNOWN_WORK, Work
 from .messages import Batch, Port, Request, Waiter
 
 __all__ = ["TRANSITIONS", "Deadlines", "Flight", "FlightQueue", "LazyMax", "Seat", "State", "Step"]
@@ -151,8 +151,9 @@ class Seat:
 class Flight:
     """One proof under way and those who wait for it. Changed only by the core, under its lock.
 
-    Shells may read `number`, `request`, `work`, `control`, `predicted` (seconds) and `opened` (the core's clock), which
-    do not change, and `started`, `placement`, `batch_number` and `reason`, which do.
+    Shells may read `number`, `request`, `control` and `opened` (the core's clock), which do not change; `work` and
+    `predicted` (seconds), which change once if the shape had to be surveyed; and `started`, `placement`, `batch_number`
+    and `reason`, which change.
     """
 
     # Defaults stand in the class: many flights live for microseconds, and most of these never change.
@@ -299,30 +300,33 @@ _serials = itertools.count(1)  # one for all queues: a flight moves from one to 
 class FlightQueue:
     """Flights in the order of their urgency; see the module's docstring."""
 
-    __slots__ = ("_count", "_heap", "cost")
+    __slots__ = ("_heap", "cost", "count")
 
     def __init__(self) -> None:
         self._heap: list[_Item] = []
-        self._count = 0
+        self.count = 0
+        """How many are in it."""
         self.cost = 0.0
         """Predicted seconds of all flights in it."""
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def __iter__(self) -> Iterator[Flight]:
         return (flight for _, serial, flight in self._heap if flight.entry == serial)
 
     def push(self, flight: Flight) -> None:
         """Puts a flight in."""
-        self._enter(flight)
-        self._count += 1
+        flight.entry = serial = next(_serials)
+        flight.placed = order = (-flight.priority, flight.deadline, flight.number)
+        heapq.heappush(self._heap, (order, serial, flight))
+        self.count += 1
         self.cost += flight.predicted
 
     def remove(self, flight: Flight) -> None:
         """Takes out a flight that is in it, wherever it stands."""
         self._taken(flight)
-        if len(self._heap) > 64 and len(self._heap) > 2 * self._count:
+        if len(self._heap) > 64 and len(self._heap) > 2 * self.count:
             self._heap = [item for item in self._heap if item[2].entry == item[1]]
             heapq.heapify(self._heap)
 
@@ -353,17 +357,40 @@ class FlightQueue:
             self._taken(flight)
         return flight
 
+    def drain(self, most: int) -> list[Flight]:
+        """So many flights, taken out: the most urgent ones unless all go, and then in no order."""
+        if self.count > most:
+            return [flight for _ in range(most) if (flight := self.pop()) is not None]
+        flights = list(self)
+        for flight in flights:
+            flight.entry = 0
+        self._heap.clear()
+        self.count, self.cost = 0, 0.0
+        return flights
+
     def _enter(self, flight: Flight) -> None:
         flight.entry = next(_serials)
         flight.placed = flight.order
         heapq.heappush(self._heap, (flight.placed, flight.entry, flight))
 
-    def take(self, limit: float, now: float) -> tuple[list[Flight], list[Flight]]:
+    def revalue(self, flight: Flight, predicted: float) -> None:
+        """Changes what a flight that is in it is predicted to cost."""
+        self.cost += predicted - flight.predicted
+        flight.predicted = predicted
+
+    def take(
+        self, limit: float, now: float, survey: Callable[[Flight], object] | None = None
+    ) -> tuple[list[Flight], list[Flight]]:
         """Takes out one batch: the most urgent flight, and those after it while the sum of their costs is within
         `limit`.
 
         A flight whose trace is made in Python is a batch of its own: its time cannot be foreseen as well, and nothing
         else should wait for it.
+
+        Args:
+            limit: Seconds.
+            now: On the clock of the deadlines.
+            survey: Called with flights of unknown shape, which may be known by now.
 
         Returns:
             The batch, and the flights that came up whose last deadline has passed: taken out too, and never to start.
@@ -372,6 +399,8 @@ class FlightQueue:
         expired: list[Flight] = []
         total = 0.0
         while (flight := self.first()) is not None:
+            if survey is not None and flight.work is UNKNOWN_WORK:
+                survey(flight)
             if flight.deadline <= now:
                 expired.append(flight)
             elif not batch or (flight.work.native and total + flight.predicted <= limit):
@@ -379,12 +408,13 @@ class FlightQueue:
                 total += flight.predicted
             else:
                 break
-            self.pop()
+            heapq.heappop(self._heap)
+            self._taken(flight)
             if batch and not batch[0].work.native:
                 break
         return batch, expired
 
     def _taken(self, flight: Flight) -> None:
         flight.entry = 0
-        self._count -= 1
-        self.cost = self.cost - flight.predicted if self._count else 0.0  # no rest of rounding stays
+        self.count -= 1
+        self.cost = self.cost - flight.predicted if self.count else 0.0  # no rest of rounding stays

@@ -10,6 +10,7 @@ from ..backends import PreparedProof, ProvingCancelled, Team, prove_prepared
 from ..errors import AproverError
 from ..proof import Proof
 from .core import Core
+from .cost import UNKNOWN_WORK
 from .flights import Flight
 from .messages import Batch, Effects
 from .request import Request, VerifyRequest
@@ -21,6 +22,9 @@ Result = Proof | BaseException
 
 LANES = 16
 """The most threads that may make one proof together."""
+
+_wall = time.perf_counter
+_busy = time.thread_time
 
 
 def _as_failure(flight: Flight, error: BaseException) -> BaseException:
@@ -40,23 +44,36 @@ def make_inline(flight: Flight) -> tuple[Result, float, float]:
     Raises:
         BaseException: One that is no Exception, such as KeyboardInterrupt.
     """
-    wall, busy = time.perf_counter(), time.thread_time()
+    wall, busy = _wall(), _busy()
     result: Result
+    request = cast("Request | VerifyRequest", flight.request)
     try:
-        request = cast("Request | VerifyRequest", flight.request)
-        if isinstance(request, Request) and request.batched:
-            (result,) = prove_prepared([request.prepare(flight.control)])
+        if request.batched:
+            (result,) = prove_prepared((cast(Request, request).prepare(flight.control),))
         else:
             result = cast(Proof, request.make(flight.control))
     except Exception as error:  # noqa: BLE001 - it is the flight's result
         result = error
     if isinstance(result, Exception):
         result = _as_failure(flight, result)
-    return result, time.perf_counter() - wall, time.thread_time() - busy
+    return result, _wall() - wall, _busy() - busy
+
+
+class _Times:
+    """Of a batch's C call, in seconds."""
+
+    __slots__ = ("busy", "traced", "wall")
+
+    def __init__(self) -> None:
+        self.wall = 0.0
+        self.busy = 0.0
+        """The thread's own share of it."""
+        self.traced = 0.0
+        """The share of a user's trace()."""
 
 
 def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) -> None:
-    """Makes the batch's proofs on this thread and finishes it, whatever happens.
+    """Makes the batch's proofs on this thread and finishes it, whatever their work does.
 
     Args:
         perform: Performs the core's effects.
@@ -67,17 +84,27 @@ def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) ->
             are then queued again. On a worker it is the flight's own: a trace() may raise SystemExit.
     """
     results: list[Result | None] = [None] * len(batch.flights)
-    seconds = 0.0
-    begun = time.perf_counter()
+    times = _Times()
+    begun = _wall()
     try:
-        seconds = _make(core, batch, perform, results, lanes)
+        if batch.flights[0].work is UNKNOWN_WORK:
+            work = cast("Request | VerifyRequest", batch.flights[0].request).work()
+            perform(core.surveyed(batch, work))
+        _make(core, batch, perform, results, lanes, times)
     except BaseException as error:
         if batch.inline and not isinstance(error, Exception):
             _fill(results, [ProvingCancelled() for _ in results])
             raise
         _fill(results, [_as_failure(flight, error) for flight in batch.flights])
     finally:
-        perform(core.finish(batch, cast("list[Result]", results), seconds=seconds, wall=time.perf_counter() - begun))
+        effects = core.finish(
+            batch,
+            cast("list[Result]", results),
+            seconds=max(0.0, times.wall - times.traced),
+            wall=_wall() - begun,
+            handback=0.0 if times.traced or batch.split else max(0.0, times.wall - times.busy),
+        )
+        perform(effects)
 
 
 def _fill(results: list[Result | None], others: Sequence[Result]) -> None:
@@ -86,64 +113,63 @@ def _fill(results: list[Result | None], others: Sequence[Result]) -> None:
             results[i] = other
 
 
-def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | None], lanes: int) -> float:
-    """Fills in the results; gives the seconds of the C call."""
-    requests = [cast("Request | VerifyRequest", flight.request) for flight in batch.flights]
-    if not all(request.batched for request in requests):
-        return _make_plainly(core, batch, perform, requests, results)
-    traced_seconds = 0.0
+def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | None], lanes: int, times: _Times) -> None:
+    """Fills in the results, and the times of the C call."""
+    flights = batch.flights
+    prepared: list[PreparedProof] = []
+    places: list[int] = []
+    traced: Callable[[float], None] | None = None
+    if not cast("Request | VerifyRequest", flights[0].request).batched:
+        _make_plainly(core, batch, perform, results)
+        return
+    if not flights[0].work.native:  # and so alone in its batch
 
-    def traced(seconds: float) -> None:
-        nonlocal traced_seconds
-        traced_seconds = seconds
-        perform(core.traced(batch, seconds))
+        def traced(seconds: float) -> None:
+            times.traced = seconds
+            perform(core.traced(batch, seconds))
 
-    prepared: list[PreparedProof | None] = [None] * len(requests)
-    for i, (flight, request) in enumerate(zip(batch.flights, requests, strict=True)):
+    for i, flight in enumerate(flights):
         try:
-            prepared[i] = cast(Request, request).prepare(flight.control, traced)
+            job = cast(Request, flight.request).prepare(flight.control, traced)
         except BaseException as error:
             if batch.inline and not isinstance(error, Exception):
                 raise
             results[i] = _as_failure(flight, error)
+        else:
+            prepared.append(job)
+            places.append(i)
     wanted = core.begin(batch)
-    _fill(results, [cast(Any, None) if want else ProvingCancelled() for want in wanted])
-    chosen = [i for i, job in enumerate(prepared) if job is not None and results[i] is None]
-    if not chosen:
-        return 0.0
+    if not all(wanted):
+        _fill(results, [cast(Any, None) if want else ProvingCancelled() for want in wanted])
+        kept = [(place, job) for place, job in zip(places, prepared, strict=True) if results[place] is None]
+        places, prepared = [place for place, _ in kept], [job for _, job in kept]
+    if not prepared:
+        return
     team = Team(min(lanes, LANES)) if batch.split and lanes > 1 else None
     try:
         if team is not None:
             perform(core.offer_help(batch, team))
-        begun = time.perf_counter()
-        made = prove_prepared([cast(PreparedProof, prepared[i]) for i in chosen], team=team)
-        seconds = time.perf_counter() - begun
+        wall, busy = _wall(), _busy()
+        made = prove_prepared(prepared, team=team)
+        times.busy, times.wall = _busy() - busy, _wall() - wall
     finally:
         if team is not None:
             team.close()
-    for i, result in zip(chosen, made, strict=True):
-        results[i] = _as_failure(batch.flights[i], result) if isinstance(result, Exception) else result
-    return max(0.0, seconds - traced_seconds)
+    for i, result in zip(places, made, strict=True):
+        results[i] = _as_failure(flights[i], result) if isinstance(result, Exception) else result
 
 
-def _make_plainly(
-    core: Core,
-    batch: Batch,
-    perform: Perform,
-    requests: Sequence[Request | VerifyRequest],
-    results: list[Result | None],
-) -> float:
+def _make_plainly(core: Core, batch: Batch, perform: Perform, results: list[Result | None]) -> None:
     """What is not one C call, one after the other; all of its time is learned as Python's."""
     wanted = core.begin(batch)
-    for i, (flight, request) in enumerate(zip(batch.flights, requests, strict=True)):
+    begun = _wall()
+    for i, flight in enumerate(batch.flights):
         if not wanted[i]:
             results[i] = ProvingCancelled()
             continue
-        begun = time.perf_counter()
         try:
-            results[i] = cast(Proof, request.make(flight.control))
+            results[i] = cast(Proof, cast("Request | VerifyRequest", flight.request).make(flight.control))
         except BaseException as error:  # noqa: BLE001 - it is this flight's result
             results[i] = _as_failure(flight, error)
-        if len(requests) == 1:
-            perform(core.traced(batch, time.perf_counter() - begun))
-    return 0.0
+    if not batch.flights[0].work.native:
+        perform(core.traced(batch, _wall() - begun))

@@ -15,6 +15,7 @@ import attrs
 from ..proof import Proof
 
 if TYPE_CHECKING:
+    from .cost import Work
     from .flights import Flight
 
 __all__ = [
@@ -58,7 +59,7 @@ class Waiter(Protocol):
 
 
 class Request(Protocol):
-    """What is to be proved. The core reads these two and hands the rest through to whoever does the work."""
+    """What is to be proved. The core reads these and hands the rest through to whoever does the work."""
 
     @property
     def key(self) -> Hashable:
@@ -68,11 +69,18 @@ class Request(Protocol):
     def key_bytes(self) -> int:
         """What keeping the key takes, about."""
 
+    def known_work(self) -> Work | None:
+        """What it would cost, if its shape is known by now. Quick; runs no code of a user."""
+
+    @property
+    def proves(self) -> bool:
+        """Whether the result is a proof, and not a verification of one."""
+
 
 # --- how a waiter's request ends --------------------------------------------------------------------------------------
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Proved:
     """The proof was made."""
 
@@ -94,6 +102,9 @@ class Expired:
 @attrs.frozen
 class Closed:
     """The engine was closed first: EngineClosed."""
+
+    cause: BaseException | None = None
+    """The bug that ended it, if one did."""
 
 
 Outcome = Proved | Failed | Expired | Closed
@@ -161,7 +172,7 @@ class Joined:
     effects: Effects
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Inline:
     """Run it here and now, then call `Core.inline_done`. The waiter is not delivered to: it has the result in hand."""
 
@@ -169,7 +180,7 @@ class Inline:
     effects: Effects
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Queued:
     """The answer will be delivered."""
 
@@ -215,7 +226,7 @@ class Batch:
     started: bool = False
     """`Core.begin` was called."""
     python: bool = False
-    """A user's trace() is running for it."""
+    """A user's air() or trace() is running for it."""
     busy_before: float = 0.0
     """The core's sum of workers' busy time when it was pulled."""
     loops_before: float = 0.0
@@ -241,7 +252,7 @@ class Stop(enum.Enum):
 STOP = Stop.STOP
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Dispatch:
     """What a port does in this pass of its loop."""
 

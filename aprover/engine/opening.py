@@ -37,7 +37,7 @@ def current_engine() -> Engine:
     engine = _open.get()
     if engine is None:
         engine = _default
-        if engine is None:
+        if engine is None or engine.failure is not None:
             engine = _make_default()
     return engine
 
@@ -45,7 +45,7 @@ def current_engine() -> Engine:
 def _make_default() -> Engine:
     global _default
     with _default_lock:
-        if _default is None:
+        if _default is None or _default.failure is not None:
             _default = Engine(calibrate=True)
             _supervise_in_thread(_default, lambda: None, at_once=False)
         return _default
@@ -94,6 +94,7 @@ async def open_engine(
     max_pending: int = 10_000,
     on_overload: Literal["wait", "raise"] = "wait",
     on_exit: Mode = "wait",
+    finish_abandoned: bool = False,
     trace: Trace = None,
 ) -> AsyncIterator[Engine]:
     """An engine of one's own, for the tasks of this block: `aprover.prove` and its kin use it inside.
@@ -115,20 +116,26 @@ async def open_engine(
         max_pending: How many different proofs may be queued or running.
         on_overload: Whether a request for one more waits, or gets EngineOverloaded.
         on_exit: Whether leaving the block waits for what is pending, or cancels it.
+        finish_abandoned: Whether a proof that is being made when the last who waited for it is cancelled is finished
+            for those who ask again later, unless all had said ``cache=False``. By default it is stopped.
         trace: Where the engine's log events go: by default to structlog, if that is configured; True: to structlog in
             any case; False: nowhere; or a structlog logger, or a function of a name and a dictionary.
 
     Raises:
         ProgramError: An argument is wrong.
-        RuntimeError: On a thread without an event loop.
+        RuntimeError: On a thread without an event loop. Also at the end of the block, if the engine broke down for a
+            bug in it, which is the cause; whoever waited has had EngineClosed.
     """
     _check(workers, cache_bytes, max_pending, on_overload, on_exit)
+    if type(finish_abandoned) is not bool:
+        raise ProgramError(field="finish_abandoned", value=finish_abandoned, allowed="True or False")
     engine = Engine(
         workers=workers,
         policy=policy,
         cache_bytes=cache_bytes,
         max_pending=max_pending,
         on_overload=on_overload,
+        finish_abandoned=finish_abandoned,
         trace=trace,
         calibrate=True,
     )
@@ -181,6 +188,8 @@ async def opened(engine: Engine, *, on_exit: Mode = "wait") -> AsyncIterator[Eng
         await _end_ports(engine, kind)
     if failure is not None:
         raise failure
+    if engine.failure is not None:
+        raise RuntimeError("the engine broke down, which is a bug in it") from engine.failure
 
 
 @contextlib.asynccontextmanager

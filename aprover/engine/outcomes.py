@@ -40,6 +40,8 @@ def answer_of(outcome: Outcome) -> Proof:
     if isinstance(outcome, Expired):
         raise DeadlineExceeded("the deadline passed before the proof was made")
     assert isinstance(outcome, Closed)
+    if outcome.cause is not None:
+        raise EngineClosed("the engine broke down, which is a bug in it") from outcome.cause
     raise EngineClosed("the engine was closed before the proof was made")
 
 

@@ -12,10 +12,10 @@ import enum
 from typing import Protocol
 
 import attrs
-from attrs import validators
 
 __all__ = [
     "LONGEST_BATCH",
+    "SHORTEST_BATCH",
     "TICK_BUDGET",
     "AdaptivePolicy",
     "AlwaysInline",
@@ -29,6 +29,9 @@ __all__ = [
 FOREVER = float("inf")
 TICK_BUDGET = 500e-6
 """Seconds of a loop's tick that hits and inline work may take together."""
+SHORTEST_BATCH = 100e-6
+"""Seconds of predicted work below which a batch is not cut for the sake of another worker: a batch takes about half as
+long itself, and while threads hand the interpreter to each other nothing else is done."""
 LONGEST_BATCH = 1e-3
 """Seconds of predicted work that one batch may hold, if it holds more than one flight."""
 
@@ -61,8 +64,10 @@ class Load:
     """Predicted time that is left of what the workers are making."""
     scaling: float
     """What two threads get done together, relative to one."""
-    stretch: float
-    """Wall time of inline work relative to its time in C, lately."""
+    handback: float
+    """What a thread waits for the interpreter after a C call, lately."""
+    wake: float
+    """From handing work to an idle worker until it runs, and from its end until the loop hears of it, lately."""
     lag: float
     """By how much the loop comes late, lately."""
     python: bool
@@ -119,7 +124,6 @@ class AdaptivePolicy:
     The costs are medians measured on the project's machine class (see docs/architecture.md); all in seconds.
 
     Attributes:
-        wake: From handing work to an idle worker until it runs, and from its end until the loop hears of it.
         delivery: The loop's own time to wake one waiter.
         join: The loop's own time to let a request wait for a proof that is under way.
         hit: The loop's own time for a request whose proof is there.
@@ -128,14 +132,12 @@ class AdaptivePolicy:
         longest_inline: No work beyond this runs on a loop's thread, whatever would be gained.
         preference: Work that is long for a loop goes to the workers even if the loop is sooner, but not by this factor.
         short: What is not long for a loop.
-        largest_stretch: No inline work while it takes so many times as long as its C code.
-        noise: A smaller ratio than this says nothing: it is overhead.
+        noise: A shorter wait for the interpreter after a C call is not looked at.
         largest_lag: While the loop comes later than this, only such work is inline as is shorter than a delivery.
         shortest_split: Proofs below are not split.
         smallest_gain: Two threads have to get done so many times as much as one, for a proof to be split.
     """
 
-    wake: float = attrs.field(default=60e-6, validator=_seconds)
     delivery: float = attrs.field(default=6e-6, validator=_seconds)
     join: float = attrs.field(default=3e-6, validator=_seconds)
     hit: float = attrs.field(default=2e-6, validator=_seconds)
@@ -144,8 +146,7 @@ class AdaptivePolicy:
     longest_inline: float = attrs.field(default=2e-3, validator=_seconds)
     preference: float = attrs.field(default=0.92, validator=_seconds)
     short: float = attrs.field(default=250e-6, validator=_seconds)
-    largest_stretch: float = attrs.field(default=3.0, validator=validators.ge(1))
-    noise: float = attrs.field(default=1.25, validator=validators.ge(1))
+    noise: float = attrs.field(default=50e-6, validator=_seconds)
     largest_lag: float = attrs.field(default=5e-3, validator=_seconds)
     shortest_split: float = attrs.field(default=5e-3, validator=_seconds)
     smallest_gain: float = attrs.field(default=1.15, validator=_seconds)
@@ -160,10 +161,12 @@ class AdaptivePolicy:
         count = max(1.0, load.together)
         requests = max(count, load.requests)
         # Both ways, each flight costs its overhead. The others who want the same proof find it, or have to wait.
-        inline = self._inline(count * cost, load) + (requests - count) * self.hit
-        if inline <= self.wake:
+        inline = self._inline(count * cost, count, load) + (requests - count) * self.hit
+        if inline <= load.wake:
             return Placement.INLINE, "shorter than a wake-up"
         offload = self._offload(count, count * cost, requests, load) + (requests - count) * self.join
+        if load.handback > self.noise and count > 1 and self._at_once(count * cost, requests, load) < inline:
+            return Placement.OFFLOAD, "one call for all of the tick"
         return self._sooner(cost, inline + count * self.overhead, offload + count * self.overhead)
 
     def release(self, count: int, cost: float, load: Load) -> Choice:
@@ -172,7 +175,7 @@ class AdaptivePolicy:
         if hindrance is not None:
             return Placement.OFFLOAD, hindrance
         requests = count * max(1.0, load.requests / max(1.0, load.together))
-        inline = self._inline(cost, load) + requests * self.delivery + self.dispatch * (1 + cost / TICK_BUDGET)
+        inline = self._at_once(cost, requests, load)
         return self._sooner(cost / count, inline, self._offload(count, cost, requests, load))
 
     def width(self, load: Load) -> int:
@@ -187,18 +190,25 @@ class AdaptivePolicy:
         """Why work of this cost must not be inline."""
         if load.python:
             return "a trace() in Python is running"
-        if load.stretch > self.largest_stretch:
-            return "inline work is held up"
         if cost > self.longest_inline:
             return "too long for the loop"
         if load.lag > self.largest_lag and cost > self.delivery:
             return "the loop is late"
         return None
 
-    def _inline(self, cost: float, load: Load) -> float:
-        """Seconds until so much work is done on the loop, and what the workers have before them as well."""
-        if load.stretch > self.noise:
-            cost *= load.stretch
+    def _at_once(self, cost: float, requests: float, load: Load) -> float:
+        """Seconds from the end of the tick until the last answer, if the loop does this, tick by tick."""
+        ticks = 1 + cost / TICK_BUDGET
+        return self._inline(cost, ticks, load) + requests * self.delivery + self.dispatch * ticks
+
+    def _inline(self, cost: float, calls: float, load: Load) -> float:
+        """Seconds until so much work is done on the loop, and what the workers have before them as well.
+
+        Args:
+            calls: How many C calls that takes.
+        """
+        if load.handback > self.noise:
+            cost += calls * load.handback
         if not load.busy:
             return cost
         # Beside workers it has half of what two threads get done, and takes the other half from them.
@@ -228,7 +238,8 @@ class AdaptivePolicy:
         # But no answer can be delivered before there is a first batch.
         first = max(cost / count, min(cost / (2 * load.workers), LONGEST_BATCH)) * workers / speed
         before = load.queue_cost + (load.running_cost if load.busy >= workers else 0.0)
-        return self.dispatch + self.wake + before / speed + max(work, first + deliveries)
+        held = load.handback * (1 + cost / workers / LONGEST_BATCH) if load.handback > self.noise else 0.0
+        return self.dispatch + load.wake + held + before / speed + max(work, first + deliveries)
 
 
 @attrs.frozen(kw_only=True)

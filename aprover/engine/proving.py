@@ -10,8 +10,8 @@ from ..air import Program
 from ..backends import Prefer
 from ..proof import BackendName, Proof
 from ..statement import Statement
+from .asking import Progress
 from .batch import AsCompleted
-from .engine import Progress
 from .estimate import Estimate
 from .opening import current_engine
 
@@ -44,8 +44,8 @@ async def prove(
     The engine makes each proof once, however many ask for it at the same time; keeps it for those who ask later; and
     decides where it is made: on this loop's own thread if that is quicker than to wake another, and never for longer
     than about half a millisecond a pass of the loop; on a worker thread, together with others; or on several. A
-    user's own trace() always runs on a worker, in an empty context. (Its air() runs here, once for each set of
-    parameters.)
+    user's own air() and trace() always run on a worker, in an empty context: air() once for each set of parameters.
+    (The first proof of any shape is made by a worker, which finds out what such proofs cost.)
 
     Cancellation: always a cancellation point; a schedule point too, unless the proof is there at once, and then at
     least every half millisecond. A call that is cancelled is over at once. The proof goes on as long as anybody else

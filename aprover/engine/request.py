@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
+import os
+import threading
+from collections.abc import Callable
 from typing import Any, cast
+
+import attrs
 
 from ..air import CompiledAir, Program
 from ..air.check import check as check_trace
@@ -15,6 +21,7 @@ from ..backends import (
     backend_named,
     check_prefer,
     check_security,
+    field_names,
     prepare_proof,
     stark_parameters,
 )
@@ -66,7 +73,11 @@ class Key:
 
     def __init__(self, program: Program, *settings: object) -> None:
         # Not the program itself, and not by its own methods, which a user may have overridden.
-        self._parts = (type(program), Program._key(program), settings)
+        self._parts: tuple[type[Program], tuple[object, ...], tuple[object, ...]] = (
+            type(program),
+            Program._key(program),
+            settings,
+        )
         self._hash = hash((Program.__hash__(program), settings))
 
     def __hash__(self) -> int:
@@ -79,6 +90,12 @@ class Key:
     def size(self) -> int:
         """Bytes that it takes, about. The settings' names are there anyway."""
         return 200 + _size_of(self._parts[1])
+
+    @property
+    def shape(self) -> _Shape:
+        """What the constraints and the parameters of the proof depend on."""
+        program, values, settings = self._parts
+        return program, _parameters_of(cast(Any, program))(values), settings
 
 
 def _size_of(items: tuple[object, ...]) -> int:
@@ -96,6 +113,44 @@ def _size_of(items: tuple[object, ...]) -> int:
     return size
 
 
+# What is known of shapes. A program's own air() may take any time, and the choice of parameters takes milliseconds; so
+# a loop only looks up, and what is not here yet is worked out by `Request.work` on a worker.
+
+SHAPES_KEPT = 256
+"""Fewer than compiled AIRs are kept, so that the AIR of a known shape is still there."""
+_Shape = tuple[type[Program], object, object]
+_shapes: dict[_Shape, Work] = {}
+_shapes_lock = threading.Lock()
+
+
+def _keep_shape(shape: _Shape, work: Work) -> None:
+    with _shapes_lock:
+        while len(_shapes) >= SHAPES_KEPT and shape not in _shapes:
+            del _shapes[next(iter(_shapes))]
+        _shapes[shape] = work
+
+
+def _forget_lock() -> None:
+    global _shapes_lock
+    _shapes_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters_of(program: Any) -> Callable[[tuple[object, ...]], object]:
+    """Picks the parameters out of the values of all fields."""
+    names = [field.name for field in attrs.fields(program)]
+    places = [names.index(name) for name in field_names(program, None)]
+    return operator.itemgetter(*places) if places else _nothing
+
+
+def _nothing(_: object) -> object:
+    return None
+
+
 @functools.lru_cache(maxsize=4096)
 def _stark_work(air: CompiledAir, security: int, prefer: Prefer, trace: str | None) -> Work:
     shape = shape_of(air)
@@ -110,7 +165,9 @@ class Request:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    __slots__ = ("backend", "check", "key", "prefer", "program", "security")
+    __slots__ = ("backend", "batched", "check", "key", "prefer", "program", "security")
+
+    proves = True
 
     def __init__(self, program: Program, security: int, backend: BackendName, prefer: Prefer, check: bool) -> None:
         if not isinstance(program, Program):
@@ -125,6 +182,8 @@ class Request:
         self.prefer: Prefer = prefer
         self.check = check
         self.key = Key(program, security, backend, prefer, check)
+        self.batched = backend == "stark" and not check
+        """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
 
     @property
     def key_bytes(self) -> int:
@@ -132,22 +191,26 @@ class Request:
         return self.key.size
 
     @property
-    def batched(self) -> bool:
-        """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
-        return self.backend == "stark" and not self.check
-
-    @property
     def label(self) -> str:
         """For messages and logs: the program's id, and nothing of its inputs."""
         return self.program.id
 
+    def known_work(self) -> Work | None:
+        """What the cost model has to know, if `work` was called for this shape before; takes a microsecond."""
+        return _shapes.get(self.key.shape)
+
     def work(self) -> Work:
-        """What the cost model has to know. Builds the AIR if it is not cached.
+        """What the cost model has to know. Builds the AIR if it is not cached, which may run a user's air().
 
         Raises:
             SecurityError: The program's shape cannot reach the bits.
             ProgramError, ProveError: The AIR is wrong, or a user's air() raised.
         """
+        work = self._work()
+        _keep_shape(self.key.shape, work)
+        return work
+
+    def _work(self) -> Work:
         program = self.program
         try:
             air = program.compiled()
@@ -185,11 +248,15 @@ class Request:
         return as_prove_error(self.program, error)
 
 
+_VERIFY_WORK = commitment_work(1, 1, trace="verify")
+
+
 class VerifyRequest:
     """One proof that is to be verified. It goes the way of a proof, but is never joined and never cached."""
 
     __slots__ = ("_key", "_min_security", "_program", "_proof")
 
+    proves = False
     batched = False
     key_bytes = 0
     label = "verify"
@@ -205,9 +272,11 @@ class VerifyRequest:
         """Its own."""
         return self._key
 
-    def work(self) -> Work:
+    def known_work(self) -> Work:
         """A user's trace() may run, if it is a ``trace`` commitment: so never on a loop."""
-        return commitment_work(1, 1, trace="verify")
+        return _VERIFY_WORK
+
+    work = known_work
 
     def make(self, control: Control) -> Statement:
         """Verifies."""

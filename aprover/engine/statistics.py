@@ -11,7 +11,8 @@ __all__ = ["EngineStatistics"]
 class EngineStatistics:
     """Counters since the engine was opened, and the state at the moment of the snapshot.
 
-    ``requests == hits + joins + flights + rejected + refused``, and every request that did not hit, and was not
+    ``requests == hits + joins + flights + rejected + refused``, and ``flights`` that have ended are
+    ``proofs + verifications + failed + cancelled``. Every request that did not hit, and was not
     rejected or refused, is answered once: by a proof, a failure, an expiry, a closing, or it was cancelled.
     """
 
@@ -28,8 +29,10 @@ class EngineStatistics:
     """Refused because the engine was closed, or the deadline had passed at the door."""
     proofs: int = 0
     """Flights that ended with a proof."""
+    verifications: int = 0
+    """Flights that ended with a proof that was verified."""
     failed: int = 0
-    """Flights that ended with an error."""
+    """Flights that ended with an error; a proof that was rejected is one."""
     cancelled: int = 0
     """Flights that were dropped or stopped because nobody waited any more, or the engine was closed."""
     expired: int = 0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from .life import EngineLife
 
 __all__ = ["Supervisor", "supervise_in_thread"]
 
@@ -26,7 +26,7 @@ SWEEP_SECONDS = 1.0
 class Supervisor:
     """See the module's docstring."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         self._engine = engine
         self._token: trio.lowlevel.TrioToken | None = None
         self._changed = trio.Event()

@@ -39,11 +39,19 @@ class WorkerThread:
 
     Args:
         perform: Performs the core's effects.
-        ended: Called at the very end of the thread.
+        ended: Called at the very end of the thread, with what it died of, if it did not end in peace.
         lanes: How many threads may work on a split proof together.
     """
 
-    def __init__(self, core: Core, perform: Perform, ended: Callable[[], object], *, lanes: int, number: int) -> None:
+    def __init__(
+        self,
+        core: Core,
+        perform: Perform,
+        ended: Callable[[BaseException | None], object],
+        *,
+        lanes: int,
+        number: int,
+    ) -> None:
         self._core = core
         self._perform = perform
         self._ended = ended
@@ -70,27 +78,33 @@ class WorkerThread:
 
     def _run(self) -> None:
         _local.worker = True
-        core, perform = self._core, self._perform
+        died: BaseException | None = None
         try:
             if self.first is not None:
                 self.first()
-            while True:
-                task, effects = core.pull(self)
-                if effects:
-                    perform(effects)
-                if task is None:
-                    self._bed.acquire()
-                elif task is STOP:
-                    return
-                elif isinstance(task, Help):
-                    task.team.help(task.leave)  # type: ignore[attr-defined] # opaque to the core
-                else:
-                    self._work(task)
-        finally:
-            self._ended()
+            self._work_on()
+        except BaseException as error:  # noqa: BLE001 - a user's code raises nothing here, so it is a bug
+            died = error
+        self._ended(died)
+
+    def _work_on(self) -> None:
+        """Until the core says stop."""
+        core, perform = self._core, self._perform
+        while True:
+            task, effects = core.pull(self)
+            if effects:
+                perform(effects)
+            if task is None:
+                self._bed.acquire()
+            elif task is STOP:
+                return
+            elif isinstance(task, Help):
+                task.team.help(task.leave)  # type: ignore[attr-defined] # opaque to the core
+            else:
+                self._work(task)
 
     def _work(self, batch: Batch) -> None:
-        if all(flight.work.native for flight in batch.flights):
+        if batch.flights[0].work.native:
             make_batch(self._core, batch, self._perform, lanes=self._lanes)
         else:
             # A user's code: in an empty context, and a new one each time, so that nothing it sets stays.

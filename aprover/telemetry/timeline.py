@@ -9,8 +9,8 @@ The file is JSON lines in UTF-8. The first line is an object with
 
 Every further line is one event, an object with ``t``, the seconds since the beginning, ``event``, its name, ``thread``,
 the name of the thread that told it, and the fields of that event (see `aprover.telemetry.events`). Lines are in the
-order of ``t``. A reader ignores fields that it does not know. A number that is not finite is written as null, and what
-is not null, a boolean, a number, text or a list of such, as the name of its type.
+order of ``t``, and none is longer than 4 MiB. A reader ignores fields that it does not know. A number that is not
+finite is written as null, and what is not null, a boolean, a number, text or a list of such, as the name of its type.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from .._version import __version__
+from ..errors import shown
 
 __all__ = ["Timeline", "TimelineEvent", "capture_timeline"]
 
@@ -37,6 +37,15 @@ FORMAT, VERSION = "aprover-timeline", 1
 
 DEFAULT_LIMIT = 1_000_000
 """Events; at about 500 bytes each."""
+
+LONGEST_LINE = 4 * 2**20
+"""Bytes; a batch of some hundred thousand flights."""
+
+LONGEST_TIME = 1e9
+"""Seconds; thirty years."""
+
+LARGEST_NUMBER = 2**53
+"""What every reader of JSON can hold."""
 
 captures: tuple[Timeline, ...] = ()
 """Those that record now. Replaced as a whole, so that it can be read without a lock."""
@@ -67,6 +76,8 @@ class Timeline:
         limit: How many events it has place for. Further ones are counted and dropped: the beginning is kept.
         started: When it began, in UTC.
         duration: Seconds; None while it is still recorded.
+        made_by: The version of this package that recorded it.
+        cpus: The cores of the machine that it was recorded on; None if that is not known.
     """
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
@@ -75,6 +86,8 @@ class Timeline:
         self.limit = limit
         self.started = datetime.datetime.now(datetime.UTC)
         self.duration: float | None = None
+        self.made_by = __version__
+        self.cpus = os.cpu_count()
         self._begun = time.perf_counter()
         self._count = itertools.count(1)
         self._offered = 0
@@ -117,8 +130,8 @@ class Timeline:
                 "version": VERSION,
                 "started": self.started.isoformat(),
                 "seconds": self.duration,
-                "aprover": __version__,
-                "cpus": os.cpu_count(),
+                "aprover": self.made_by,
+                "cpus": self.cpus,
                 "events": len(events),
                 "dropped": self.dropped,
             }
@@ -140,41 +153,101 @@ class Timeline:
     def read(cls, path: str | os.PathLike[str], limit: int = DEFAULT_LIMIT) -> Timeline:
         """What `write` wrote; events beyond `limit` are dropped.
 
+        Time is linear in the length of the file, and memory in `limit`, whatever is in it.
+
         Raises:
             OSError: As `open`.
-            ValueError: It is no timeline of this version; the line is named.
+            ValueError: It is no timeline of this version; the line is named, and what is wrong with it.
         """
         timeline = cls(limit)
-        with Path(path).open(encoding="utf-8") as file:
+        with open(path, "rb") as file:
             number = 0
-            for number, line in enumerate(file, 1):
+            while line := file.readline(LONGEST_LINE + 1):
+                number += 1
                 try:
-                    data = json.loads(line)
-                    if number == 1:
-                        timeline._read_head(data)
-                    else:
-                        timeline._read_event(data)
+                    timeline._read_line(number, line)
                 except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-                    raise ValueError(f"line {number} is not of a timeline: {error}") from error
+                    raise ValueError(f"line {number} is not of a timeline: {_why(error)}") from error
             if number == 0:
                 raise ValueError("line 1 is not of a timeline: the file is empty")
         return timeline
 
+    def _read_line(self, number: int, line: bytes) -> None:
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"it is longer than {LONGEST_LINE} bytes")
+        data = json.loads(line.decode("utf-8"))
+        if not isinstance(data, dict):
+            raise TypeError(f"a {type(data).__name__} is no JSON object")
+        if number == 1:
+            self._read_head(data)
+        else:
+            self._read_event(data)
+
     def _read_head(self, data: dict[str, Any]) -> None:
         if data["format"] != FORMAT or data["version"] != VERSION:
-            raise ValueError(f"format {data['format']!r}, version {data['version']!r}")
+            raise ValueError(
+                f"format {shown(data['format'])}, version {shown(data['version'])}; allowed: {FORMAT!r}, {VERSION}"
+            )
         self.started = datetime.datetime.fromisoformat(data["started"])
-        self.duration = None if data["seconds"] is None else float(data["seconds"])
-        self._offered = self.limit + int(data["dropped"])
+        self.duration = None if data["seconds"] is None else _time("seconds", data["seconds"])
+        self._offered = self.limit + _number("dropped", data["dropped"])
+        self.made_by = str(data.get("aprover", ""))
+        self.cpus = data["cpus"] if type(data.get("cpus")) is int else None
 
     def _read_event(self, data: dict[str, Any]) -> None:
-        at, name, thread = float(data.pop("t")), str(data.pop("event")), str(data.pop("thread"))
-        if not math.isfinite(at):
-            raise ValueError("t is not finite")
+        at, name, thread = _time("t", data.pop("t")), data.pop("event"), data.pop("thread")
+        if not isinstance(name, str) or not isinstance(thread, str):
+            raise TypeError(f"event = {shown(name)}, thread = {shown(thread)}; allowed: text")
+        for field, value in data.items():
+            if value is not None and field in KINDS:
+                KINDS[field](field, value)
         if len(self._raw) < self.limit:
             self._raw.append((at, thread, name, data))
         else:
             self._offered += 1
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error)
+
+
+def _number(field: str, value: object) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST_NUMBER:
+        raise TypeError(f"{field} = {shown(value)}; allowed: integers from 0 to 2^53")
+    return value
+
+
+def _time(field: str, value: object) -> float:
+    if type(value) not in (int, float) or not 0 <= value <= LONGEST_TIME:  # type: ignore[operator] # a number by then
+        raise TypeError(f"{field} = {shown(value)}; allowed: seconds from 0 to {LONGEST_TIME:g}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _word(field: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{field} = {shown(value)}; allowed: text")
+
+
+def _numbers(field: str, value: object) -> None:
+    if not isinstance(value, list):
+        raise TypeError(f"{field} = {shown(value)}; allowed: a list of numbers")
+    for item in value:
+        _number(field, item)
+
+
+KINDS: Mapping[str, Callable[[str, object], object]] = {
+    **dict.fromkeys(("batch", "engine", "flight", "request", "size", "waiters"), _number),
+    **dict.fromkeys(("predicted", "queue_wait", "seconds"), _time),
+    **dict.fromkeys(("error", "outcome", "placement", "program", "reason"), _word),
+    "flights": _numbers,
+}
+"""What readers compute with, and what raises TypeError if it is not what it always is."""
 
 
 def _plain(value: object) -> object:

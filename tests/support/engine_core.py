@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import cast
 
 import attrs
 
 from aprover.engine.core import Core
 from aprover.engine.cost import FEATURES, PRIOR_WEIGHTS, CostModel, Work
 from aprover.engine.policy import AlwaysOffload, Policy
+from aprover.proof import Proof
 
 MICROSECOND = 1e-6
+
+
+def proof(data: bytes = b"proof") -> Proof:
+    """What stands for a proof: the core keeps it, weighs it and hands it on, and looks at nothing in it."""
+    return cast(Proof, data)
 
 
 class HandClock:
@@ -28,7 +35,7 @@ class FakeWaiter:
     """A waiter of a port."""
 
     port: Hashable
-    name: object = None
+    name: int | str = ""
 
 
 @attrs.frozen
@@ -37,6 +44,12 @@ class FakeRequest:
 
     key: Hashable
     key_bytes: int = 16
+    proves: bool = True
+    known: Work | None = None
+
+    def known_work(self) -> Work | None:
+        """What is known by now."""
+        return self.known
 
 
 def work(seconds: float, *, trace: str | None = None, splittable: bool = True, rows: int = 8) -> Work:

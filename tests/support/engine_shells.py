@@ -78,7 +78,7 @@ class HandWorker(WorkerThread):
         self._perform(effects)
         if task is STOP:
             self.stopped = True
-            self._ended()
+            self._ended(None)
         elif isinstance(task, Batch):
             self.batch = task
         elif isinstance(task, Help):

@@ -17,9 +17,9 @@ import attrs
 
 from aprover.engine.core import Core
 from aprover.engine.cost import CostModel
-from aprover.engine.messages import Batch, Effects, Hit, Inline, Joined
+from aprover.engine.messages import Batch, Closed, Effects, Expired, Hit, Inline, Joined
 from aprover.engine.policy import Policy
-from tests.support.engine_core import FakeRequest, FakeWaiter, work
+from tests.support.engine_core import FakeRequest, FakeWaiter, proof, work
 
 HIT = 2e-6
 SUBMIT = 4e-6
@@ -43,12 +43,15 @@ class Sim:
     Args:
         scaling: What two or more threads get done together, relative to one.
         seconds: What one proof takes.
+        held: What a thread waits for the interpreter after a C call, and when it is woken, because some other thread is
+            busy with Python.
     """
 
-    def __init__(self, policy: Policy, scaling: float, seconds: float, workers: int = 2) -> None:
+    def __init__(self, policy: Policy, scaling: float, seconds: float, workers: int = 2, held: float = 0.0) -> None:
         self.now = 1000.0
         self.scaling = scaling
         self.seconds = seconds
+        self.held = held
         self.work = work(seconds, splittable=False)
         self.core = Core(workers=workers, policy=policy, cost=CostModel(measured=True), clock=lambda: self.now)
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -57,12 +60,15 @@ class Sim:
         self.ready: deque[Job] = deque()
         self.current: deque[Job] = deque()
         self.loop_busy = False
+        self.notice: float | None = None
         self.tick = 0
         self.open = 0
         """Requests without an answer."""
         self.inline_run = 0.0
         """The longest time for which inline work held the loop in one pass, so far."""
         self._pass_inline = 0.0
+        self.in_c = False
+        """The loop's step has a C call in it."""
         for worker in range(workers):
             self.pull(worker)
 
@@ -97,7 +103,10 @@ class Sim:
         self.ready.append(job)
         if not self.loop_busy:
             self.loop_busy = True
-            self.at(WAKE if from_thread else 0.0, self.step)
+            delay = WAKE + self.held if from_thread else 0.0
+            if from_thread:
+                self.notice = delay
+            self.at(delay, self.step)
 
     def step(self) -> None:
         if not self.current:
@@ -114,7 +123,12 @@ class Sim:
             then()
             self.step()
 
-        self.active["loop"] = (seconds, done)
+        if self.in_c and self.held:
+            self.in_c = False
+            self.active["loop"] = (seconds, lambda: self.at(self.held, done))
+        else:
+            self.in_c = False
+            self.active["loop"] = (seconds, done)
 
     def answered(self) -> None:
         self.open -= 1
@@ -129,15 +143,18 @@ class Sim:
                     self.soon(lambda: (YIELD, self.answered))
                     return HIT, lambda: None
                 return HIT, self.answered
+            assert not isinstance(decision, Expired | Closed)
             effects = decision.effects
             self.perform(effects)
             if isinstance(decision, Inline):
                 began = self.now
+                self.in_c = True
 
                 def made() -> None:
                     wall = self.now - began
                     self._pass_inline += wall
-                    self.perform(self.core.inline_done(decision.flight, b"proof", wall=wall, c_time=wall - SUBMIT))
+                    c_time = wall - SUBMIT - self.held
+                    self.perform(self.core.inline_done(decision.flight, proof(), wall=wall, c_time=c_time))
                     self.answered()
 
                 return SUBMIT + self.seconds, made
@@ -146,7 +163,8 @@ class Sim:
         return job
 
     def dispatch(self) -> tuple[float, Callable[[], None]]:
-        answer = self.core.dispatch("loop", tick=self.tick)
+        answer = self.core.dispatch("loop", tick=self.tick, notice=self.notice)
+        self.notice = None
         if answer.again:
             self.soon(self.dispatch)
         self.perform(answer.effects)
@@ -154,18 +172,20 @@ class Sim:
         if batch is None:
             return DISPATCH, lambda: None
         began = self.now
+        self.in_c = True
 
         def made() -> None:
             wall = self.now - began
             self._pass_inline += wall
-            overhead = DISPATCH + INLINE_ITEM * len(batch.flights)
-            self.perform(self.core.finish(batch, [b"proof"] * len(batch.flights), seconds=wall - overhead, wall=wall))
+            seconds = wall - DISPATCH - INLINE_ITEM * len(batch.flights)
+            results = [proof()] * len(batch.flights)
+            self.perform(self.core.finish(batch, results, seconds=seconds, wall=wall, handback=self.held))
 
         return DISPATCH + len(batch.flights) * (INLINE_ITEM + self.seconds), made
 
     def perform(self, effects: Effects, *, from_thread: bool = False) -> None:
         for worker in effects.wake:
-            self.at(WAKE, lambda worker=worker: self.pull(worker))  # type: ignore[misc]
+            self.at(WAKE + self.held, lambda worker=worker: self.pull(worker))  # type: ignore[misc]
         if effects.dispatch:
             self.soon(self.dispatch)
         for answers in effects.deliver.values():
@@ -185,11 +205,13 @@ class Sim:
         def made() -> None:
             # Overheads are a thread's own and stretch with the rest; what is left is the time in C.
             c_part = count * self.seconds / (count * (self.seconds + ITEM) + BATCH)
-            seconds = (self.now - began) * c_part
-            self.perform(self.core.finish(task, [b"proof"] * count, seconds=seconds), from_thread=True)
+            seconds = (self.now - began - self.held) * c_part + self.held
+            effects = self.core.finish(task, [proof()] * count, seconds=seconds, handback=self.held)
+            self.perform(effects, from_thread=True)
             self.pull(worker)
 
-        self.active[worker] = (BATCH + count * (self.seconds + ITEM), made)
+        then = (lambda: self.at(self.held, made)) if self.held else made
+        self.active[worker] = (BATCH + count * (self.seconds + ITEM), then)
 
 
 @attrs.frozen
@@ -209,10 +231,18 @@ def keys_of(count: int, repetition: float, salt: int) -> list[Hashable]:
 
 
 def run_bursts(
-    policy: Policy, *, scaling: float, seconds: float, count: int, repetition: float, warm_up: int, measured: int = 1
+    policy: Policy,
+    *,
+    scaling: float,
+    seconds: float,
+    count: int,
+    repetition: float,
+    warm_up: int,
+    measured: int = 1,
+    held: float = 0.0,
 ) -> Burst:
     """One engine, some bursts one after the other; the mean time and the longest stall of the last few."""
-    sim = Sim(policy, scaling, seconds)
+    sim = Sim(policy, scaling, seconds, held=held)
     took = []
     for salt in range(warm_up + measured):
         sim.now += 0.01

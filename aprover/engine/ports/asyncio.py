@@ -7,10 +7,10 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from ..messages import Outcome
-from .base import FOREVER, LoopPort, Waiter
+from .base import LoopPort, Waiter
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["AsyncioPort"]
 
@@ -23,7 +23,7 @@ class AsyncioPort(LoopPort):
 
     __slots__ = ("_counting", "_passes", "_turning", "loop")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         self._counting = False
         self._passes = 0
         super().__init__(engine)
@@ -93,10 +93,6 @@ class AsyncioPort(LoopPort):
     async def pause(self) -> None:
         """See `LoopPort.pause`."""
         await asyncio.sleep(0)
-
-    def scope_deadline(self) -> float:
-        """See `LoopPort.scope_deadline`. asyncio's timeouts cannot be asked."""
-        return FOREVER
 
     async def until_scope_deadline(self) -> None:
         """See `LoopPort.until_scope_deadline`."""

@@ -26,7 +26,7 @@ from ..messages import Outcome
 
 if TYPE_CHECKING:
     from ...telemetry import Job
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["SLICE", "LoopPort", "Port", "Waiter", "running_loop"]
 
@@ -60,7 +60,7 @@ class Port(ABC):
 
     __slots__ = ("__weakref__", "engine", "thread", "tick")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         self.engine = engine
         self.thread = threading.get_ident()
         self.tick = 0
@@ -81,6 +81,10 @@ class Port(ABC):
         """Whether the loop can never run again. Any thread."""
         return False
 
+    def scope_deadline(self) -> float:
+        """The deadline of the enclosing cancel scopes, on the engine's clock; infinity if there is none."""
+        return FOREVER
+
     def caller(self) -> Hashable:
         """Who asks: the running task, or None if the port cannot tell. The port's own thread."""
         return None
@@ -89,13 +93,26 @@ class Port(ABC):
 class LoopPort(Port):
     """A port of an event loop."""
 
-    __slots__ = ("_again", "_inbox", "_noticed", "_scheduled_at", "_slice", "_slice_tick", "_stopping", "_wanted")
+    __slots__ = (
+        "_inbox",
+        "_notice",
+        "_noticed",
+        "_noticed_at",
+        "_scheduled_at",
+        "_slice",
+        "_slice_tick",
+        "_stopping",
+        "_wanted",
+    )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
         self._inbox: deque[tuple[Waiter, Outcome]] = deque()
         self._noticed = False
         """A notice is on its way to the loop from another thread."""
+        self._noticed_at = 0.0
+        self._notice: float | None = None
+        """Seconds that the last one took, until the core is told."""
         self._wanted = False
         """`Core.dispatch` is to be called."""
         self._scheduled_at = 0.0
@@ -130,10 +147,6 @@ class LoopPort(Port):
         """A full checkpoint."""
 
     @abstractmethod
-    def scope_deadline(self) -> float:
-        """The deadline of the enclosing cancel scopes, on the engine's clock; infinity if there is none."""
-
-    @abstractmethod
     async def until_scope_deadline(self) -> None:
         """Waits a moment for the cancellation that a passed scope's deadline brings."""
 
@@ -165,6 +178,7 @@ class LoopPort(Port):
         elif not self._noticed:
             # Set before, and cleared before the inbox is emptied: no answer falls between.
             self._noticed = True
+            self._noticed_at = time.perf_counter()
             try:
                 self._notify()
             except RuntimeError:
@@ -177,6 +191,7 @@ class LoopPort(Port):
 
     def _on_notice(self) -> None:
         self._noticed = False
+        self._notice = time.perf_counter() - self._noticed_at
         self.turn()
 
     def turn(self) -> None:
@@ -195,8 +210,9 @@ class LoopPort(Port):
                 resolve(outcome)
         if self._wanted:
             self._wanted = False
-            lag = max(0.0, time.perf_counter() - self._scheduled_at)
-            if self.engine.dispatch(self, tick, lag):
+            lag, notice = max(0.0, time.perf_counter() - self._scheduled_at), self._notice
+            self._notice = None
+            if self.engine.dispatch(self, tick, lag, notice):
                 self._wanted = True
                 self._scheduled_at = time.perf_counter()
         if inbox or self._wanted:

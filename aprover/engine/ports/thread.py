@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ..messages import Outcome
 from .base import Port, Waiter
+from .interrupts import held_back
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["ThreadPort"]
 
@@ -21,7 +22,7 @@ class ThreadPort(Port):
 
     __slots__ = ("_wanted",)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
         self._wanted = False
 
@@ -43,8 +44,9 @@ class ThreadPort(Port):
         while self._wanted:
             self._wanted = False
             self.tick += 1
-            if self.engine.dispatch(self, self.tick, 0.0):
-                self._wanted = True
+            with held_back():
+                if self.engine.dispatch(self, self.tick):
+                    self._wanted = True
 
     def now(self) -> float:
         """The clock of deadlines."""

@@ -16,7 +16,7 @@ from ..messages import Outcome
 from .base import FOREVER, LoopPort, Waiter
 
 if TYPE_CHECKING:
-    from ..engine import Engine
+    from ..life import EngineLife
 
 __all__ = ["TrioPort", "protect"]
 
@@ -25,7 +25,7 @@ MOMENT = 0.001
 
 
 def protect(*functions: Callable[..., object]) -> None:
-    """Has Trio raise no KeyboardInterrupt inside these. (Before 0.27 it cannot do that to what exists already.)"""
+    """Has Trio raise no KeyboardInterrupt inside these."""
     for function in functions:
         trio.lowlevel.enable_ki_protection(function)
 
@@ -45,7 +45,7 @@ class TrioPort(LoopPort):
 
     __slots__ = ("_asleep", "_due", "_ended", "_task", "_ticks", "token")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
         self.token = trio.lowlevel.current_trio_token()
         self._asleep = False
@@ -130,7 +130,7 @@ class TrioPort(LoopPort):
         await trio.lowlevel.checkpoint()
 
     def scope_deadline(self) -> float:
-        """See `LoopPort.scope_deadline`."""
+        """See `Port.scope_deadline`."""
         deadline = trio.current_effective_deadline()
         if deadline == math.inf:
             return FOREVER

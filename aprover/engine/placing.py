@@ -1,0 +1,270 @@
+"""Where flights are made: at the door, in a batch on a loop, in one of a worker, or by several; under the core's lock.
+
+What the policy says is carried out here, and what it must not decide is seen to: the budget of the tick, no inline work
+beside a user's Python, a bounded number of pending flights, and that no worker sleeps while there is work for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..proof import Proof
+from .cost import CostModel
+from .flights import Flight, FlightQueue, Step
+from .ledger import Ended, Ledger
+from .loop_state import LoopState
+from .messages import NOTHING, Batch, Effects, Help, Inline, Waiter, Worker
+from .policy import LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Placement, Policy
+
+__all__ = ["RELEASED_AT_ONCE", "SAMPLED", "Placing"]
+
+PATIENCE = 5e-3
+"""A worker that is held back, because threads hinder each other, is not held back behind longer work than this."""
+FAIRNESS = 4
+"""Or behind work that is so many times as long as what it would do."""
+RELEASED_AT_ONCE = 256
+"""Flights that one dispatch hands to the workers, so that the lock is held for a fraction of a millisecond."""
+SAMPLED = 8
+"""Of so many quick batches, or inline proofs, the cost model looks at one, once it has seen some."""
+SEEN = 32
+"""How many it looks at first."""
+LONG = 1e-3
+"""Seconds of a batch that is always looked at."""
+SURPRISE = 1.5
+"""So is one that takes so many times as long as predicted, or the inverse."""
+
+_Lesson = tuple[Batch, float, float, float, float]
+"""A batch, its seconds in C, those of them that its thread was not at work, and the busy workers and loops beside."""
+
+
+class Placing(Ledger):
+    """A part of `Core`, whose arguments these are. Not thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        policy: Policy,
+        cost: CostModel,
+        clock: Callable[[], float],
+        cache_bytes: int,
+        max_pending: int,
+        finish_abandoned: bool,
+        weigh: Callable[[Proof], int],
+        events: bool,
+    ) -> None:
+        super().__init__(
+            workers=workers,
+            cost=cost,
+            clock=clock,
+            cache_bytes=cache_bytes,
+            max_pending=max_pending,
+            finish_abandoned=finish_abandoned,
+            weigh=weigh,
+            events=events,
+        )
+        self._workers = workers
+        self._policy = policy
+        self._longest_inline = policy.longest_inline
+        self._batches = 0
+        self._lessons: list[_Lesson] = []
+        """Of batches whose answers are out already."""
+
+    def _load(self, state: LoopState | None, now: float) -> Load:
+        machine, active, queue = self._machine, self._crew.active, self._queue
+        together, requests, lag = 1.0, 1.0, 0.0
+        if state is not None:
+            together = max(state.arrivals, state.usual_flights)
+            requests = max(state.requests, state.usual_requests)
+            lag = state.lag
+        return Load(
+            together,
+            requests,
+            self._workers,
+            self._crew.idle,
+            len(active),
+            queue.count,
+            queue.cost,
+            sum([max(0.0, batch.predicted - (now - batch.pulled)) for batch in active]) if active else 0.0,
+            machine.scaling.value(now),
+            machine.handback.value(now),
+            machine.wake.value(now) + machine.notice.value(now),
+            lag,
+            self._crew.python > 0,
+        )
+
+    def _inline_at_the_door(self, flight: Flight, state: LoopState, now: float) -> bool:
+        placement, flight.reason = self._policy.place(flight.predicted, self._load(state, now))
+        if placement is not Placement.INLINE or self._crew.python:
+            return False
+        if not state.affords(flight.predicted):
+            flight.reason = "the tick's budget is spent"
+            return False
+        return True
+
+    def _inline(self, flight: Flight, waiter: Waiter, state: LoopState, now: float) -> Inline:
+        flight.owner = waiter  # without a seat: it cannot leave before it is done
+        self._start(flight, now)
+        flight.placement = "inline"
+        self._count.inline += 1
+        state.spent += flight.predicted
+        if not self.events:
+            return Inline(flight, NOTHING)
+        effects = Effects()
+        self._log(effects, "inline", flight)
+        return Inline(flight, effects)
+
+    def _dispatch_small(self, state: LoopState, now: float, effects: Effects, ended: Ended) -> Batch | None:
+        """What may run on the loop's thread: there, within the budget, or on the workers."""
+        queue = state.small
+        placement, reason = self._policy.release(queue.count, queue.cost, self._load(state, now))
+        if placement is not Placement.INLINE or self._crew.python:
+            self._release(queue, RELEASED_AT_ONCE, reason)
+            return None
+        first = queue.first()
+        if first is None or not state.affords(first.predicted):
+            return None
+        flights, expired = queue.take(TICK_BUDGET - state.spent, now)
+        self._expired(expired, effects, ended)
+        if not flights:
+            return None
+        batch = self._batch(flights, now, inline=True, reason=reason)
+        state.spent += batch.predicted
+        self._count.inline += len(flights)
+        if self.events:
+            self._log_start(effects, batch)
+        return batch
+
+    def _release(self, queue: FlightQueue, most: int, reason: str) -> None:
+        """From a port to the workers."""
+        push = self._queue.push
+        for flight in queue.drain(most):
+            flight.port = None
+            flight.reason = reason
+            push(flight)
+
+    def _batch(self, flights: list[Flight], now: float, *, inline: bool, reason: str = "") -> Batch:
+        self._batches += 1
+        batch = Batch(
+            number=self._batches,
+            flights=tuple(flights),
+            predicted=sum([flight.predicted for flight in flights]),
+            inline=inline,
+            split=False,
+            pulled=now,
+        )
+        placement = "inline" if inline else "offload"
+        for flight in flights:
+            self._start(flight, now)
+            flight.batch = batch
+            flight.batch_number = batch.number
+            flight.placement = placement
+            if reason:
+                flight.reason = reason
+        return batch
+
+    def _next_task(self, worker: Worker, now: float, effects: Effects, ended: Ended) -> Batch | Help | None:
+        queue = self._queue
+        if queue.count and not self._held_back(now):
+            share = max(SHORTEST_BATCH, min(queue.cost / (2 * self._workers), LONGEST_BATCH))
+            flights, expired = queue.take(share, now, self._look_up)
+            self._expired(expired, effects, ended)
+            if flights:
+                return self._offload(flights, now, effects)
+        return self._crew.help(worker)
+
+    def _look_up(self, flight: Flight) -> None:
+        """Another flight of its shape may have been surveyed since it was opened."""
+        work = flight.request.known_work()
+        if work is not None:
+            flight.work = work
+            self._queue.revalue(flight, self._machine.cost.predict(work))
+
+    def _offload(self, flights: list[Flight], now: float, effects: Effects) -> Batch:
+        """A batch for the worker that asks."""
+        crew = self._crew
+        batch = self._batch(flights, now, inline=False)
+        self._machine.pulled(batch, len(crew.active), now)
+        crew.active.add(batch)
+        self._count.batches += 1
+        self._count.offloaded += len(flights)
+        if not flights[0].work.native:
+            batch.python = True
+            crew.python += 1
+        if len(flights) == 1:
+            self._decide_split(batch, now)
+        if self.events:
+            self._log_start(effects, batch)
+        return batch
+
+    def _decide_split(self, batch: Batch, now: float) -> None:
+        """Whether several workers are to make a batch of one."""
+        flight = batch.flights[0]
+        work = flight.work
+        if work.splittable and self._workers > 1 and not self._queue.count:
+            batch.split = self._policy.split(self._machine.cost.predict_proof(work), self._load(None, now))
+            if batch.split:
+                self._count.offloaded -= 1
+                self._count.split += 1
+                flight.placement = "split"
+
+    def _held_back(self, now: float, coming: int = 0) -> bool:
+        """Whether another worker beside the active and the coming ones would only hinder."""
+        active = self._crew.active
+        beside = len(active) + coming
+        if beside == 0 or beside < self._policy.width(self._load(None, now)):
+            return False
+        first = self._queue.first()
+        longest = PATIENCE if first is None else max(PATIENCE, FAIRNESS * first.predicted)
+        return all(batch.predicted <= longest and not batch.python for batch in active)
+
+    def _after_ends(self, now: float, effects: Effects, coming: int = 0) -> None:
+        """After anything that may have freed a slot, or filled the queue, or ended the engine's work.
+
+        Args:
+            coming: Workers that will pull next, without being woken.
+        """
+        parked, queue = self._parked, self._queue
+        while parked.count and self._pending < self._max_pending and (flight := parked.pop()) is not None:
+            flight.step(Step.ADMIT)
+            self._pending += 1
+            flight.reason = "was parked"
+            queue.push(flight)
+        if queue.count:
+            self._wake(now, effects, coming)
+        if self._mode is not None and not (self._pending or parked.count or self._drained):
+            self._drained = effects.drained = True
+            self._crew.wake_all(now, effects)
+
+    def _wake(self, now: float, effects: Effects, coming: int) -> None:
+        """As many workers as the queue is worth; and helpers are asked to leave if that is more than are idle."""
+        crew = self._crew
+        coming += crew.coming
+        wanted = min(self._queue.count, max(1, int(self._queue.cost / SHORTEST_BATCH))) - coming
+        while wanted > 0 and crew.idle and not self._held_back(now, coming):
+            crew.wake(now, effects)
+            coming += 1
+            wanted -= 1
+        if wanted > 0 and not crew.idle and crew.helping:
+            first = self._queue.first()
+            if first is not None:
+                crew.recall(wanted, first)
+
+    def _teaches(self, batch: Batch, seconds: float) -> bool:
+        """Whether there may be something to learn from it. Much of the work of quick batches would be to learn."""
+        return (
+            batch.number <= SEEN
+            or batch.number % SAMPLED == 0
+            or batch.predicted >= LONG
+            or not batch.predicted < seconds * SURPRISE < batch.predicted * SURPRISE**2
+        )
+
+    def _study(self, now: float) -> None:
+        for batch, seconds, handback, beside, loops in self._lessons:
+            works = [flight.work for flight in batch.flights]
+            if batch.inline:
+                self._machine.handback.observe(handback, now)
+            else:
+                self._machine.learn_scaling(works, seconds, handback, beside, loops, now)
+            self._machine.learn_cost(works, seconds - handback, beside + loops, now)
+        self._lessons.clear()

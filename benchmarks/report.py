@@ -1,0 +1,318 @@
+"""``make bench-report``: the tables of docs/performance.md, and its pictures, from the figures of the last runs.
+
+Whatever stands in the document between ``<!-- NAME -->`` and ``<!-- end -->`` is replaced by what the function of that
+name below makes of ``benchmarks/results/*.json``. So no number in it is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .machine import MOST_WAITED, RESULTS
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
+PICTURES = DOCUMENT.parent / "performance"
+WANTED_RATIO = 10.0
+SHOWN = (5, 10, 20)
+"""log2 of the rows of which everything is shown."""
+WANTED_SHARE = 0.6
+NOT_MEASURED = "Not measured yet."
+BLOCK = re.compile(r"(<!-- (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Figures = dict[str, Any]
+
+
+def load(name: str, folder: Path = RESULTS) -> Figures | None:
+    """The figures of the last run of one benchmark; None if there was none."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return None
+    figures: Figures = json.loads(path.read_text())
+    return figures
+
+
+def load_lines(name: str, folder: Path = RESULTS) -> list[Figures] | None:
+    """As `load`, of one JSON object a line."""
+    path = folder / f"{name}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else None
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Markdown; all columns but the first are right-aligned."""
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def seconds(value: float) -> str:
+    """Three digits, in a unit that suits."""
+    unit, factor = ("s", 1.0) if value >= 1 else ("ms", 1e3) if value >= 1e-3 else ("µs", 1e6)
+    scaled = value * factor
+    return f"{scaled:,.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f} {unit}"
+
+
+def kib(size: float) -> str:
+    return f"{size / 1024:.1f} KiB"
+
+
+def setting(arm: Figures) -> str:
+    """How an arm is configured."""
+    ground = f", {arm['grinding_bits']} bits of grinding" if arm["grinding_bits"] else ""
+    return f"{arm['kind']}, {arm['queries']} queries{ground}"
+
+
+def about(figures: Figures) -> str:
+    m = figures["machine"]
+    return (
+        f"{m['date']}, revision {m['revision']}: {m['processor']}, {m['cores']} cores, {m['memory_gib']} GiB, "
+        f"{m['instruction_set']}, {m['system']}, Python {m['python']}, {m['compiler']}"
+        + (f", {m['rust']}" if "rust" in m else "")
+        + f"; load {m['load']} before the start.\n"
+    )
+
+
+# ---- the blocks ----
+
+
+def by_size(rows: Sequence[Figures]) -> dict[int, list[Figures]]:
+    sizes: dict[int, list[Figures]] = {}
+    for row in rows:
+        sizes.setdefault(row["log_rows"], []).append(row)
+    return sizes
+
+
+def fastest(rows: Sequence[Figures], peer: str | None, role: str) -> Figures | None:
+    """The fastest arm of a peer, or of all, in a role."""
+    those = [row for row in rows if row["role"] == role and peer in (None, row["peer"])]
+    return min(those, key=lambda row: float(row["prove_ratio"]), default=None)
+
+
+def ratios(folder: Path, role: str) -> str:
+    """How many times as long as this project the peers take, at each size."""
+    figures = load("peers", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    versions = figures["versions"]
+    rows = []
+    for log_rows, arms in by_size(figures["rows"]).items():
+        ours = next(arm for arm in arms if arm["role"] == "ours")
+        cells = [f"2^{log_rows}", seconds(ours["prove"] / 1e6)]
+        for peer in versions:
+            best = fastest(arms, peer, role)
+            cells.append("-" if best is None else f"{best['prove_ratio']:.1f}")
+        best = fastest(arms, None, role)
+        cells.append("-" if best is None else f"**{best['prove_ratio']:.1f}**")
+        rows.append(cells)
+    titles = ["rows", "aprover", *(f"{peer} {number}" for peer, number in versions.items()), "the fastest"]
+    return table(titles, rows)
+
+
+def busy(measured: Iterable[Figures]) -> str:
+    """A sentence for figures of a machine that had other things to do; else nothing."""
+    waited = max(float(one["waited"]) for one in measured)
+    if waited <= MOST_WAITED:
+        return ""
+    return f" **The machine was busy: processes waited for a core up to {waited:.0%} of their time.**"
+
+
+def summary(folder: Path) -> str:
+    """One sentence on the target for the ratio."""
+    figures = load("peers", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    found = {size: fastest(arms, None, "usual") for size, arms in by_size(figures["rows"]).items()}
+    measured = {size: float(best["prove_ratio"]) for size, best in found.items() if best is not None}
+    missed = [f"2^{size} ({ratio:.1f})" for size, ratio in measured.items() if ratio < WANTED_RATIO]
+    text = (
+        f"Against the fastest peer as usual the ratio is between {min(measured.values()):.1f} and "
+        f"{max(measured.values()):.1f}; the target of {WANTED_RATIO:.0f} is "
+    )
+    text += f"missed at {', '.join(missed)}" if missed else "met at every size"
+    missing = "".join(f" {peer} is not measured: {why}." for peer, why in figures["missing"].items())
+    return f"{text}. Medians of {figures['rounds']} rounds.{busy(figures['rows'])}{missing}\n"
+
+
+def arms(folder: Path) -> str:
+    """Everything measured of each arm at three sizes."""
+    figures = load("peers", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    sizes = by_size(figures["rows"])
+    shown: list[int] = [size for size in SHOWN if size in sizes] or list(sizes)
+    rows = [
+        [
+            f"2^{size} {arm['peer']}, {arm['role']}: {setting(arm)}",
+            f"{arm['proven_bits']:.0f}",
+            "-" if arm["conjectured_bits"] is None else f"{arm['conjectured_bits']:.0f}",
+            seconds(arm["prove"] / 1e6),
+            seconds(arm["verify"] / 1e6),
+            kib(arm["bytes"]),
+            f"{arm['peak_mib']:.1f} MiB",
+        ]
+        for size in shown
+        for arm in sizes[size]
+    ]
+    return table(["", "proven bits", "conjectured", "prove", "verify", "proof", "memory"], rows)
+
+
+def smallest(folder: Path) -> str:
+    """The smallest proofs at 100 proven bits."""
+    figures = load("peers", folder)
+    if figures is None or not figures["smallest"]:
+        return f"{NOT_MEASURED}\n"
+    rows = [
+        [
+            f"2^{row['log_rows']} {row['peer']}: {setting(row)}",
+            kib(row["bytes"]),
+            seconds(row["prove"] / 1e6),
+        ]
+        for row in figures["smallest"]
+    ]
+    return table(["", "proof", "prove"], rows)
+
+
+def sweep(folder: Path) -> str:
+    """One proof on one core, by size."""
+    figures = load("speed", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    rows = [
+        [
+            name,
+            seconds(case["prove"]),
+            seconds(case["prove_together"]) if case["prove_together"] != case["prove"] else "-",
+            seconds(case["verify"]),
+            kib(case["bytes"]),
+            f"{case['mib']:.0f} MiB",
+            f"{case['bits']:.0f}",
+            f"{case['blowup']}, {case['queries']}, {case['grinding_bits']}",
+        ]
+        for name, case in figures["cases"].items()
+    ]
+    titles = ["", "prove", "one of 16", "verify", "proof", "memory", "bits", "blowup, queries, grinding"]
+    text = table(titles, rows)
+    if figures["growth"] is not None:
+        verdict = "no worse than" if figures["growth"] <= 1 else "worse than"
+        text += (
+            f"\nFrom 2^10 to 2^22 rows the time grows {figures['growth']:.2f} times as much as n log n would: "
+            f"{verdict} n log n.{busy(figures['cases'].values())}\n"
+        )
+    return text
+
+
+def kernel_limits(folder: Path) -> str:
+    """What the kernels allow, and how near the whole comes."""
+    figures = load("kernels", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    groups = list(figures["limits"][-1]["groups"])
+    rows = [
+        [
+            f"2^{one['log_rows']}",
+            *(seconds(one["groups"].get(group, 0.0)) for group in groups),
+            seconds(one["sum"]),
+            seconds(one["whole"]),
+            f"**{one['sum'] / one['whole']:.0%}**",
+        ]
+        for one in figures["limits"]
+    ]
+    verdicts = [f"2^{one['log_rows']}" for one in figures["limits"] if one["sum"] < WANTED_SHARE * one["whole"]]
+    text = table(["rows", *groups, "sum", "the whole", "share"], rows)
+    missed = f"missed at {', '.join(verdicts)}" if verdicts else "met at each of these sizes"
+    return text + f"\nThe target, a sum of at least {WANTED_SHARE:.0%} of the whole, is {missed}.\n"
+
+
+def profile(folder: Path) -> str:
+    """Where the time goes, as perf sees it."""
+    figures = load("kernels", folder)
+    profiles = {size: shares for size, shares in (figures or {"profiles": {}})["profiles"].items() if shares}
+    if not profiles:
+        return f"{NOT_MEASURED}\n"
+    groups = list(dict.fromkeys(group for shares in reversed(profiles.values()) for group in shares))
+    rows = [[group, *(f"{shares.get(group, 0.0):.1%}" for shares in profiles.values())] for group in groups]
+    return table(["share of the time", *(f"2^{size} rows" for size in profiles)], rows)
+
+
+def kernels(folder: Path) -> str:
+    """The microbenchmarks."""
+    figures = load("kernels", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    of_all = figures["kernels"]
+    lengths = [length for length in ("8", "12", "16", "20") if length in of_all["polynomial"]["evaluate"]]
+    rows = [
+        [name, *(f"{by_length[length]:.2f}" for length in lengths)] for name, by_length in of_all["polynomial"].items()
+    ]
+    titles = ["ns an element", *(f"2^{length}" for length in lengths)]
+    return table(titles, rows) + (
+        f"\nBLAKE3, ns a compression: {of_all['leaf']:.1f} in leaves, {of_all['node']:.1f} in nodes, "
+        f"{of_all['nonce']:.1f} for a nonce; {of_all['alone']:.1f} where each waits for the one before.\n"
+    )
+
+
+def engine(folder: Path) -> str:
+    """What the engine costs and is worth."""
+    figures = load_lines("engine", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    rows = []
+    for one in figures:
+        target = "" if one["target"] is None else f"{'at least' if one['at_least'] else 'at most'} {one['target']:g}"
+        verdict = {True: "met", False: "missed", None: ""}[one["met"]]
+        rows.append([one["name"], f"{one['value']:.3g} {one['unit']}".strip(), target, verdict])
+    return table(["", "measured", "target", ""], rows)
+
+
+def runs(folder: Path) -> str:
+    """Which machine the figures are from."""
+    names = {"peers": "Peers", "speed": "Sweep", "kernels": "Kernels"}
+    loaded = {title: load(name, folder) for name, title in names.items()}
+    return (
+        "".join(f"- {title}: {about(figures)}" for title, figures in loaded.items() if figures) or f"{NOT_MEASURED}\n"
+    )
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "summary": summary,
+    "usual": lambda folder: ratios(folder, "usual"),
+    "proven": lambda folder: ratios(folder, "proven"),
+    "arms": arms,
+    "smallest": smallest,
+    "sweep": sweep,
+    "limits": kernel_limits,
+    "profile": profile,
+    "kernels": kernels,
+    "engine": engine,
+    "runs": runs,
+}
+
+
+def fill(document: str, folder: Path = RESULTS) -> str:
+    """The document with its blocks made anew.
+
+    Raises:
+        KeyError: It has a block of a name that is not in `BLOCKS`.
+    """
+    return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found['name']](folder)}{found[3]}", document)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.report", description=__doc__)
+    parser.add_argument("--no-pictures", action="store_true", help="only the tables: without matplotlib")
+    options = parser.parse_args()
+    DOCUMENT.write_text(fill(DOCUMENT.read_text()))
+    print(f"tables: {DOCUMENT}")
+    if options.no_pictures:
+        return
+    from .plots import draw  # the one part that needs matplotlib
+
+    for path in draw(load("peers"), load("speed"), load("kernels"), PICTURES):
+        print(f"picture: {path}")
+
+
+if __name__ == "__main__":
+    main()
