@@ -6,7 +6,15 @@ from typing import get_args
 
 from ..errors import ProgramError
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
-from .stark import PreparedProof, StarkBackend, Team, prepare_proof, prove_prepared, stark_parameters
+from .stark import (
+    PreparedProof,
+    StarkBackend,
+    Team,
+    keep_commitment,
+    prepare_proof,
+    prove_prepared,
+    stark_parameters,
+)
 from .trace import TraceBackend
 
 __all__ = [
@@ -21,6 +29,7 @@ __all__ = [
     "check_prefer",
     "check_security",
     "field_names",
+    "keep_commitment",
     "prepare_proof",
     "prove_prepared",
     "stark_parameters",

@@ -69,7 +69,7 @@ class Backend(Protocol):
 
     name: BackendName
 
-    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control) -> Proof:
+    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:
         """Makes the proof.
 
         Raises:
@@ -88,7 +88,7 @@ class Backend(Protocol):
         """
         ...
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer) -> Cost:
+    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:
         """Predicts what `prove` costs, without any of its work."""
         ...
 

@@ -102,11 +102,11 @@ def _instance(statement: Statement, program: type[Program] | Program | None) -> 
 
 
 class TraceBackend:
-    """See the module's docstring. Its security is that of the hash; `security` and `prefer` change nothing."""
+    """See the module's docstring. Its security is that of the hash; `security`, `prefer` and `zk` change nothing."""
 
     name: BackendName = "trace"
 
-    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control) -> Proof:  # noqa: ARG002
+    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:  # noqa: ARG002
         """See `Backend.prove`. Time is linear in the trace.
 
         A trace that Python wrote is checked against the constraints, which takes longer than the rest; one from a
@@ -142,7 +142,7 @@ class TraceBackend:
         if again != proof.body:
             raise VerificationError(VerificationCode.TRACE_COMMITMENT, "the trace that was made again is another one")
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer) -> Cost:  # noqa: ARG002
+    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:  # noqa: ARG002
         """See `Backend.cost`. Does not count a user's own trace()."""
         air = program.compiled()
         trace_bytes = 4 * air.cells

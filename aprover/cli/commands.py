@@ -42,6 +42,7 @@ def prove(
     security: Annotated[int, typer.Option(help="Proven bits, 1 to 128.")] = 100,
     backend: Annotated[Backend, typer.Option(help="trace: a commitment, checked by computing again.")] = Backend.STARK,
     prefer: Annotated[Preference, typer.Option(help="A proof quick to make, or a small one.")] = Preference.TIME,
+    zk: Annotated[bool, typer.Option("--zk", help="Hide the private inputs; slower.")] = False,
     check: Annotated[bool, typer.Option("--check", help="First name a broken constraint, if there is one.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
     as_json: AsJson = False,
@@ -61,6 +62,7 @@ def prove(
                     security=security,
                     backend=backend.value,
                     prefer=prefer.value,
+                    zk=zk,
                     check=check,
                     progress=progress,
                 )

@@ -143,13 +143,14 @@ def explain(
     values: Values = None,
     security: Annotated[int, typer.Option(help="Proven bits, 1 to 128.")] = 100,
     prefer: Annotated[Preference, typer.Option(help="A proof quick to make, or a small one.")] = Preference.TIME,
+    zk: Annotated[bool, typer.Option("--zk", help="Hide the private inputs; slower.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what PROGRAM's constraints are, what they cost, and what a proof of them will be like. Proves nothing."""
     with report.reporting(as_json, refusal=report.USAGE):
         instance = build(find(program), values or [])
         with report.running_own(program):
-            explanation = aprover.explain(instance, security=security, prefer=prefer.value)
+            explanation = aprover.explain(instance, security=security, prefer=prefer.value, zk=zk)
         if as_json:
             out: dict[str, Any] = report.jsonable(attrs.asdict(explanation))
             out["air"]["parameters"] = {name: report.jsonable(value) for name, value in explanation.air.parameters}

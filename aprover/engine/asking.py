@@ -211,6 +211,7 @@ class Asking(EngineLife):
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
+        zk: bool = False,
         check: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -218,7 +219,7 @@ class Asking(EngineLife):
         progress: Progress | None = None,
     ) -> Proof:
         """As `aprover.prove`, on this engine."""
-        request = Request(program, security, backend, prefer, check)
+        request = Request(program, security, backend, prefer, check, zk)
         if priority != 0 or deadline is not None or cache is not True:
             check_options(priority, deadline, cache)
         port = self.port()
@@ -275,6 +276,7 @@ class Asking(EngineLife):
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
+        zk: bool = False,
         check: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -282,7 +284,7 @@ class Asking(EngineLife):
         progress: Progress | None = None,
     ) -> Proof:
         """As `aprover.prove_sync`, on this engine."""
-        request = Request(program, security, backend, prefer, check)
+        request = Request(program, security, backend, prefer, check, zk)
         check_options(priority, deadline, cache)
         job = self._open_story(request)
         try:

@@ -46,6 +46,7 @@ class Batching(Asking):
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
+        zk: bool = ...,
         check: bool = ...,
         priority: int = ...,
         deadline: float | None = ...,
@@ -61,6 +62,7 @@ class Batching(Asking):
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
+        zk: bool = ...,
         check: bool = ...,
         priority: int = ...,
         deadline: float | None = ...,
@@ -75,6 +77,7 @@ class Batching(Asking):
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
+        zk: bool = False,
         check: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -82,7 +85,7 @@ class Batching(Asking):
         return_exceptions: bool = False,
     ) -> Sequence[Proof | Exception]:
         """As `aprover.prove_batch`, on this engine."""
-        make = _proofs(security, backend, prefer, check, priority, deadline, cache)
+        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
         port = self.port()
         return settle(
             await gather(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
@@ -96,6 +99,7 @@ class Batching(Asking):
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
+        zk: bool = ...,
         check: bool = ...,
         priority: int = ...,
         deadline: float | None = ...,
@@ -111,6 +115,7 @@ class Batching(Asking):
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
+        zk: bool = ...,
         check: bool = ...,
         priority: int = ...,
         deadline: float | None = ...,
@@ -125,6 +130,7 @@ class Batching(Asking):
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
+        zk: bool = False,
         check: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -132,7 +138,7 @@ class Batching(Asking):
         return_exceptions: bool = False,
     ) -> Sequence[Proof | Exception]:
         """As `aprover.prove_batch_sync`, on this engine."""
-        make = _proofs(security, backend, prefer, check, priority, deadline, cache)
+        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
         with self.thread_port() as port:
             return settle(
                 gather_sync(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
@@ -146,13 +152,14 @@ class Batching(Asking):
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
+        zk: bool = False,
         check: bool = False,
         priority: int = 0,
         deadline: float | None = None,
         cache: bool = True,
     ) -> AsyncIterator[AsCompleted[Proof]]:
         """As `aprover.prove_as_completed`, on this engine."""
-        make = _proofs(security, backend, prefer, check, priority, deadline, cache)
+        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
         port = self.port()
         await port.check_cancelled()
         window: Window[Proof] = self._window(port, programs, make, priority, deadline, cache, keep=False)
@@ -232,15 +239,16 @@ def _proofs(
     security: int,
     backend: BackendName,
     prefer: Prefer,
+    zk: bool,
     check: bool,
     priority: int,
     deadline: float | None,
     cache: bool,
 ) -> Make:
     # Once, and not as so many failures.
-    check_settings(security=security, backend=backend, prefer=prefer, check=check)
+    check_settings(security=security, backend=backend, prefer=prefer, check=check, zk=zk)
     check_options(priority, deadline, cache)
-    return lambda program: Request(program, security, backend, prefer, check)
+    return lambda program: Request(program, security, backend, prefer, check, zk)
 
 
 def _verifications(min_security: int, program: type[Program] | Program | None) -> Make:

@@ -25,11 +25,17 @@ class Engine(Batching):
         return self._core.statistics()
 
     def estimate(
-        self, program: Program, *, security: int = 100, backend: BackendName = "stark", prefer: Prefer = "time"
+        self,
+        program: Program,
+        *,
+        security: int = 100,
+        backend: BackendName = "stark",
+        prefer: Prefer = "time",
+        zk: bool = False,
     ) -> Estimate:
         """As `aprover.estimate`, by this engine's cost model and load."""
-        request = Request(program, security, backend, prefer, False)
+        request = Request(program, security, backend, prefer, False, zk)
         duration, placement = self._core.predict(request.work())
         air = program.compiled()
-        cost = backend_named(backend).cost(program, security=security, prefer=prefer)
+        cost = backend_named(backend).cost(program, security=security, prefer=prefer, zk=zk)
         return Estimate(duration, placement.value, air.height, air.columns, cost.proof_bytes, cost.memory)

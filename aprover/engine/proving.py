@@ -33,6 +33,7 @@ async def prove(
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
+    zk: bool = False,
     check: bool = False,
     priority: int = 0,
     deadline: float | None = None,
@@ -57,6 +58,9 @@ async def prove(
         security: Proven bits, from 1 to 128.
         backend: ``"stark"``, or ``"trace"`` for a commitment that is checked by doing the work again.
         prefer: Whether the parameters are to make the proof quick to make, or small.
+        zk: Hide the private inputs: the proof shows nothing beyond its statement, the heights of its tables and the
+            time that it took. It takes longer, a tiny trace several times as long, and no two are alike; one that is
+            in the cache or under way is shared only with requests for the same program with the same private inputs.
         check: First look for a broken constraint on every row and name it; doubles the work on the trace and more.
             Without it, a wrong trace still never becomes a proof, but the error does not say where.
         priority: Requests with a larger one go first.
@@ -82,6 +86,7 @@ async def prove(
         security=security,
         backend=backend,
         prefer=prefer,
+        zk=zk,
         check=check,
         priority=priority,
         deadline=deadline,
@@ -96,6 +101,7 @@ def prove_sync(
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
+    zk: bool = False,
     check: bool = False,
     priority: int = 0,
     deadline: float | None = None,
@@ -115,6 +121,7 @@ def prove_sync(
         security=security,
         backend=backend,
         prefer=prefer,
+        zk=zk,
         check=check,
         priority=priority,
         deadline=deadline,
@@ -124,7 +131,12 @@ def prove_sync(
 
 
 def estimate(
-    program: Program, *, security: int = 100, backend: BackendName = "stark", prefer: Prefer = "time"
+    program: Program,
+    *,
+    security: int = 100,
+    backend: BackendName = "stark",
+    prefer: Prefer = "time",
+    zk: bool = False,
 ) -> Estimate:
     """Predicts what `prove` with the same arguments costs. Synchronous and quick; never runs the computation.
 
@@ -132,7 +144,7 @@ def estimate(
         ProgramError: An argument or the program is wrong.
         SecurityError: The program's shape cannot reach `security` bits; `reachable` says how many it can.
     """
-    return current_engine().estimate(program, security=security, backend=backend, prefer=prefer)
+    return current_engine().estimate(program, security=security, backend=backend, prefer=prefer, zk=zk)
 
 
 @overload
@@ -142,6 +154,7 @@ async def prove_batch(
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
+    zk: bool = ...,
     check: bool = ...,
     priority: int = ...,
     deadline: float | None = ...,
@@ -157,6 +170,7 @@ async def prove_batch(
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
+    zk: bool = ...,
     check: bool = ...,
     priority: int = ...,
     deadline: float | None = ...,
@@ -171,6 +185,7 @@ async def prove_batch(
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
+    zk: bool = False,
     check: bool = False,
     priority: int = 0,
     deadline: float | None = None,
@@ -188,7 +203,7 @@ async def prove_batch(
     Args:
         programs: Consumed as the batch goes on, on this loop.
         return_exceptions: Put the exception of a failed request into its place, instead of raising at the end.
-        security, backend, prefer, check, priority, deadline, cache: As for `prove`, for each.
+        security, backend, prefer, zk, check, priority, deadline, cache: As for `prove`, for each.
 
     Raises:
         BatchError: At least one request failed; an exception group of the failures, whose `results` has the proofs and
@@ -200,6 +215,7 @@ async def prove_batch(
         security=security,
         backend=backend,
         prefer=prefer,
+        zk=zk,
         check=check,
         priority=priority,
         deadline=deadline,
@@ -215,6 +231,7 @@ def prove_batch_sync(
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
+    zk: bool = ...,
     check: bool = ...,
     priority: int = ...,
     deadline: float | None = ...,
@@ -230,6 +247,7 @@ def prove_batch_sync(
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
+    zk: bool = ...,
     check: bool = ...,
     priority: int = ...,
     deadline: float | None = ...,
@@ -244,6 +262,7 @@ def prove_batch_sync(
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
+    zk: bool = False,
     check: bool = False,
     priority: int = 0,
     deadline: float | None = None,
@@ -263,6 +282,7 @@ def prove_batch_sync(
         security=security,
         backend=backend,
         prefer=prefer,
+        zk=zk,
         check=check,
         priority=priority,
         deadline=deadline,
@@ -277,6 +297,7 @@ def prove_as_completed(
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
+    zk: bool = False,
     check: bool = False,
     priority: int = 0,
     deadline: float | None = None,
@@ -295,7 +316,7 @@ def prove_as_completed(
 
     Args:
         programs: Consumed as the iteration goes on, on this loop.
-        security, backend, prefer, check, priority, deadline, cache: As for `prove`, for each.
+        security, backend, prefer, zk, check, priority, deadline, cache: As for `prove`, for each.
 
     Raises:
         As `prove`: from `unwrap`, for each request; for wrong arguments, on entering.
@@ -305,6 +326,7 @@ def prove_as_completed(
         security=security,
         backend=backend,
         prefer=prefer,
+        zk=zk,
         check=check,
         priority=priority,
         deadline=deadline,

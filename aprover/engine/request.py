@@ -22,6 +22,7 @@ from ..backends import (
     check_prefer,
     check_security,
     field_names,
+    keep_commitment,
     prepare_proof,
     stark_parameters,
 )
@@ -34,13 +35,17 @@ from .cost import Work, commitment_work, work_of
 __all__ = ["Request", "VerifyRequest", "as_prove_error", "check_options", "check_program", "check_settings"]
 
 
-def check_settings(*, security: object, backend: str, prefer: object, check: object = False) -> None:
+def check_settings(
+    *, security: object, backend: str, prefer: object, check: object = False, zk: object = False
+) -> None:
     """Raises ProgramError for a setting that is not what it may be."""
     check_security(security)
     if type(check) is not bool:
         raise ProgramError(field="check", value=check, allowed="True or False")
     backend_named(backend)
     check_prefer(prefer)
+    if type(zk) is not bool or (zk and backend != "stark"):
+        raise ProgramError(field="zk", value=zk, allowed="True or False, and False with the trace backend")
 
 
 def check_options(priority: object, deadline: object, cache: object) -> None:
@@ -152,10 +157,12 @@ def _nothing(_: object) -> object:
 
 
 @functools.lru_cache(maxsize=4096)
-def _stark_work(air: CompiledAir, security: int, prefer: Prefer, trace: str | None) -> Work:
+def _stark_work(air: CompiledAir, security: int, prefer: Prefer, zk: bool, trace: str | None) -> Work:
     shape = shape_of(air)
+    parameters = stark_parameters(air, security, prefer, zk)
+    keep_commitment(air, parameters)  # which takes as long as a proof, once: now, and not later on a loop
     instructions = tuple(table.cost for table in air.tables)
-    return work_of(shape, stark_parameters(air, security, prefer), instructions=instructions, trace=trace)
+    return work_of(shape, parameters, instructions=instructions, trace=trace)
 
 
 class Request:
@@ -165,23 +172,32 @@ class Request:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    __slots__ = ("backend", "batched", "check", "key", "prefer", "program", "security")
+    __slots__ = ("backend", "batched", "check", "key", "prefer", "program", "security", "zk")
 
     proves = True
 
-    def __init__(self, program: Program, security: int, backend: BackendName, prefer: Prefer, check: bool) -> None:
+    def __init__(
+        self,
+        program: Program,
+        security: int,
+        backend: BackendName,
+        prefer: Prefer,
+        check: bool,
+        zk: bool = False,
+    ) -> None:
         if not isinstance(program, Program):
             check_program(program)
         # The usual settings need no further look, and a hit in the cache is to take a microsecond or two.
         usual = type(security) is int and security == 100 and backend == "stark" and prefer == "time"
-        if not usual or check is not False:
-            check_settings(security=security, backend=backend, prefer=prefer, check=check)
+        if not usual or check is not False or zk is not False:
+            check_settings(security=security, backend=backend, prefer=prefer, check=check, zk=zk)
         self.program = program
         self.security = security
         self.backend: BackendName = backend
         self.prefer: Prefer = prefer
         self.check = check
-        self.key = Key(program, security, backend, prefer, check)
+        self.zk = zk
+        self.key = Key(program, security, backend, prefer, check, zk)
         self.batched = backend == "stark" and not check
         """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
 
@@ -213,12 +229,12 @@ class Request:
     def _work(self) -> Work:
         program = self.program
         try:
-            air = program.compiled()
-            trace = None if program.native_trace() is not None else program.id
+            air = program.compiled(zk=self.zk)
+            trace = None if air.filling.is_empty and program.native_trace() is not None else program.id
             if self.batched:
-                return _stark_work(air, self.security, self.prefer, trace)
+                return _stark_work(air, self.security, self.prefer, self.zk, trace)
             if self.backend == "stark":
-                stark_parameters(air, self.security, self.prefer)
+                stark_parameters(air, self.security, self.prefer, self.zk)
         except AproverError:
             raise
         except Exception as error:
@@ -230,7 +246,9 @@ class Request:
     def prepare(self, control: Control, traced: Any = None) -> PreparedProof:
         """Everything but the work, for a `batched` request. `traced` is called with the seconds that trace() took."""
         control.check()
-        return prepare_proof(self.program, security=self.security, prefer=self.prefer, control=control, traced=traced)
+        return prepare_proof(
+            self.program, security=self.security, prefer=self.prefer, zk=self.zk, control=control, traced=traced
+        )
 
     def make(self, control: Control) -> Proof:
         """The proof of a request that is not `batched`."""
@@ -240,7 +258,7 @@ class Request:
             check_trace(self.program)
             control.check()
         return backend_named(self.backend).prove(
-            self.program, security=self.security, prefer=self.prefer, control=control
+            self.program, security=self.security, prefer=self.prefer, zk=self.zk, control=control
         )
 
     def failure(self, error: BaseException) -> BaseException:
