@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
+
 import attrs
 
 from aprover import Program, Proof
 from aprover.air import program_from_statement
 from aprover.proof import HEADER_BYTES, shape_of
-from aprover.security import Parameters, Shape
-from aprover.security.costs import trees
+from aprover.security import Layout, Parameters, layout_of
+from aprover.security.costs import Tree, trees
+from aprover.security.shape import PHASES
 
 __all__ = ["Part", "parts_of"]
 
@@ -27,6 +31,14 @@ class Part:
     count: int = 0
     unit: str = ""
 
+    @property
+    def counted(self) -> str:
+        """The count with its unit, in words."""
+        if not self.count:
+            return ""
+        plural = self.unit.replace("coset ", "cosets ") if self.unit.startswith("coset ") else f"{self.unit}s"
+        return f"{self.count:,} {self.unit if self.count == 1 else plural}"
+
 
 def parts_of(proof: Proof, program: type[Program] | None) -> list[Part]:
     """The parts in their order; their sizes add up to ``len(proof)``, whether or not the proof would be accepted.
@@ -43,10 +55,11 @@ def parts_of(proof: Proof, program: type[Program] | None) -> list[Part]:
     envelope = [Part("envelope", HEADER_BYTES), Part("statement", len(proof.statement.to_bytes()))]
     if proof.backend != "stark":
         return [*envelope, Part("commitment", len(proof.body))]
-    air, _ = program_from_statement(proof.statement, program)
+    parameters = proof.parameters
+    air, _ = program_from_statement(proof.statement, program, zk=parameters.zk)
     rest = len(proof.body)
     parts = []
-    for part in _derived(shape_of(air), proof.parameters):
+    for part in _derived(layout_of(shape_of(air), parameters), parameters):
         if part.size > rest:
             break
         parts.append(part)
@@ -54,23 +67,42 @@ def parts_of(proof: Proof, program: type[Program] | None) -> list[Part]:
     return [*envelope, *parts, Part("paths and folds opened", rest)]
 
 
-def _derived(shape: Shape, parameters: Parameters) -> list[Part]:
-    """What every proof of this shape with these parameters has, in order of the proof but for the opened rows."""
-    trace, quotient, *layers = trees(shape, parameters.log_blowup)
+def _derived(layout: Layout, parameters: Parameters) -> list[Part]:
+    """What every proof of this layout with these parameters has, in order of the proof but for the opened rows."""
+    by_phase, layers = _trees(layout, parameters)
 
-    def cap(name: str, log_leaves: int) -> Part:
-        nodes = 1 << min(parameters.cap_log, log_leaves)
-        return Part(name, DIGEST_BYTES * nodes, nodes, "digest")
+    def caps(name: str, committed: Sequence[Tree]) -> list[Part]:
+        nodes = sum(1 << min(parameters.cap_log, tree.log_leaves) for tree in committed)
+        return [Part(name, DIGEST_BYTES * nodes, nodes, "digest")] if nodes else []
 
-    queries, rows = parameters.queries, "octet of rows" if shape.narrow else "row"
+    lookup, sums = caps("lookup commitment", by_phase["lookup"]), layout.sums
     return [
         Part("parameters", PARAMETERS_BYTES),
-        cap("trace commitment", trace.log_leaves),
-        cap("quotient commitment", quotient.log_leaves),
-        Part("out-of-domain values", ELEMENT_BYTES * shape.openings, shape.openings, "value"),
-        *[cap(f"fold {number} commitment", layer.log_leaves) for number, layer in enumerate(layers, 1)],
-        Part("final polynomial", ELEMENT_BYTES * shape.final_length, shape.final_length, "coefficient"),
+        *caps("trace commitment", by_phase["trace"]),
+        *lookup,
+        *([Part("lookup sums", ELEMENT_BYTES * sums, sums, "value")] if sums else []),
+        *caps("quotient commitment", by_phase["quotient"]),
+        Part("out-of-domain values", ELEMENT_BYTES * layout.openings, layout.openings, "value"),
+        *[part for number, layer in enumerate(layers, 1) for part in caps(f"fold {number} commitment", [layer])],
+        Part("final polynomial", ELEMENT_BYTES * layout.final_length, layout.final_length, "coefficient"),
         Part("nonce", NONCE_BYTES),
-        Part("trace opened", queries * trace.leaf_bytes, queries, rows),
-        Part("quotient opened", queries * quotient.leaf_bytes, queries, rows),
+        *_opened_rows(layout, parameters.queries, by_phase),
     ]
+
+
+def _trees(layout: Layout, parameters: Parameters) -> tuple[dict[str, list[Tree]], list[Tree]]:
+    """The trees of each phase, and those of the FRI layers."""
+    rest = trees(layout, parameters.log_blowup)
+    by_phase = {
+        name: list(itertools.islice(rest, sum(bool(level.columns[phase]) for level in layout.levels)))
+        for phase, name in enumerate(PHASES)
+    }
+    return by_phase, list(rest)
+
+
+def _opened_rows(layout: Layout, queries: int, by_phase: dict[str, list[Tree]]) -> Iterator[Part]:
+    """What the queries open at level 0. Further down several may share a row, so that their number varies."""
+    unit = f"coset of {1 << layout.levels[0].log_arity} rows" if layout.narrow else "row"
+    for phase, name in enumerate(PHASES):
+        if layout.levels[0].columns[phase]:
+            yield Part(f"{name} opened", queries * by_phase[name][0].leaf_bytes, queries, unit)

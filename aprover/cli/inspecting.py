@@ -81,11 +81,8 @@ def _part_lines(parts: Sequence[Part], total: int) -> list[tuple[str, str]]:
     lines = []
     for part in parts:
         share = part.size / total
-        counted = f"  {part.count:,} {part.unit}{'' if part.count == 1 else 's'}" if part.count else ""
-        if part.unit == "octet of rows":
-            counted = f"  {part.count:,} times 8 rows"
         bar = report.bar(share, BAR_WIDTH)
-        lines.append((f"  {part.name}", f"{part.size:>9,} {share:>6.1%}  {bar}{counted}".rstrip()))
+        lines.append((f"  {part.name}", f"{part.size:>9,} {share:>6.1%}  {bar}  {part.counted}".rstrip()))
     return lines
 
 
@@ -122,7 +119,11 @@ def check(
             aprover.check(instance)
             free: Sequence[FreeColumn] = find_underconstrained(instance) if underconstrained else ()
             air = instance.compiled()
-        facts = {"rows": air.height, "columns": air.columns, "constraints": air.constraints}
+        facts = {
+            "rows": air.height,
+            "columns": air.columns,
+            "constraints": sum(table.constraints for table in air.tables),
+        }
         if as_json:
             columns = [
                 {"column": column.name, "cells": len(column.cells), "first_row": column.cells[0].row} for column in free
