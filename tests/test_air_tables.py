@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -281,6 +282,31 @@ class TestBuses:
             "1 is sent 3 times ('same: left', rows 0, 1, 2) and received 4 times ('same: right', rows 4, 5, 6, 7)"
             in str(error)
         )
+
+    @given(st.lists(st.tuples(*[st.integers(0, 2), st.integers(0, 1)] * 2), min_size=8, max_size=8))
+    @settings(max_examples=60, deadline=None)
+    def test_balance_is_equality_of_counts(self, rows: list[tuple[int, int, int, int]]) -> None:
+        """On random tuples: `check` accepts exactly what is received as often as it is sent."""
+
+        class Random(Program):
+            @classmethod
+            def air(cls, b: AirBuilder, params: Any) -> None:  # noqa: ARG003
+                b.rows(8)
+                sent, sends, received, receives = b.columns("x", 4)
+                bus = b.bus("s", 2)
+                bus.send([sent, 5], when=sends)
+                bus.receive([received, 5], when=receives)
+
+            def trace(self, out: NDArray[np.uint32]) -> None:
+                out[:] = rows
+
+        sides = [Counter(row[i] for row in rows if row[i + 1]) for i in (0, 2)]
+        if sides[0] == sides[1]:
+            check(Random())
+            return
+        error = broken(Random())
+        different = [value for value in range(3) if sides[0][value] != sides[1][value]]
+        assert error.values in [(sides[0][value], sides[1][value]) for value in different]
 
     def test_permutation(self) -> None:
         """Pairs move together: the columns alone being permutations is not enough."""
