@@ -21,29 +21,6 @@ enum {
     INTERACTION_WORDS = 3 /* and the values */
 };
 
-/* aprover_error.detail for APROVER_ERROR_AIR. */
-enum air_rule {
-    RULE_VERSION = 1,
-    RULE_HEADER_RANGE,  /* a number in a header, or the width of a bus */
-    RULE_SLOTS,
-    RULE_LENGTH,        /* words are missing, or are left over */
-    RULE_READ,          /* column or offset out of range */
-    RULE_READ_ORDER,    /* not ascending, or not all columns at offset 0 first */
-    RULE_PERIOD,
-    RULE_CANONICAL,
-    RULE_OPCODE,
-    RULE_REGISTER,      /* destination out of range */
-    RULE_OPERAND,       /* slot out of range, or a register not yet written */
-    RULE_DEGREE,
-    RULE_ASSERT,        /* unused fields not zero, or the constraint reads no column */
-    RULE_EXEMPTION,     /* a constraint that is exempt on all rows of a run */
-    RULE_BOUNDARY,      /* column, row or slot out of range */
-    RULE_BOUNDARY_ORDER,
-    RULE_EMPTY,         /* a table without a constraint */
-    RULE_INTERACTION,   /* bus or sign out of range */
-    RULE_BUS_COUNT      /* p tuples or more on one bus */
-};
-
 /* The header of a table, by word. */
 enum {
     H_COLUMNS,
@@ -64,7 +41,7 @@ static const uint32_t header_min[HEADER_WORDS] = {1, 0, 3, 0, 1, 0, 0, 0, 0, 0, 
 static const uint32_t header_max[HEADER_WORDS] = {MAX_COLUMNS, MAX_COLUMNS, 24, 24, 16384, 1024, 16384, 4096, 1u << 20, 65536, 1024,
                                                   APR_MAX_BATCH};
 
-static aprover_status fail(aprover_error *error, enum air_rule rule, size_t word) {
+static aprover_status fail(aprover_error *error, enum apr_air_rule rule, size_t word) {
     if (error != NULL) *error = (aprover_error){APROVER_ERROR_AIR, rule, word};
     return APROVER_ERROR_AIR;
 }
@@ -110,12 +87,12 @@ static size_t slots_of(const uint32_t *h, uint32_t publics) {
 
 static aprover_status check_header(const uint32_t *h, uint32_t publics, size_t at, aprover_error *error) {
     for (size_t i = 0; i < HEADER_WORDS; i++)
-        if (h[i] < header_min[i] || h[i] > header_max[i]) return fail(error, RULE_HEADER_RANGE, at + i);
-    if (h[H_COLUMNS] + h[H_PREPROCESSED] > MAX_COLUMNS) return fail(error, RULE_HEADER_RANGE, at + H_PREPROCESSED);
-    if (h[H_LOG_SLOTS] > h[H_LOG_HEIGHT]) return fail(error, RULE_HEADER_RANGE, at + H_LOG_SLOTS);
-    if (h[H_READS] < h[H_COLUMNS] + h[H_PREPROCESSED]) return fail(error, RULE_HEADER_RANGE, at + H_READS);
-    if (h[H_INTERACTIONS] == 0 && h[H_BATCH] != 1) return fail(error, RULE_HEADER_RANGE, at + H_BATCH);
-    if (slots_of(h, publics) > MAX_SLOTS) return fail(error, RULE_SLOTS, at + H_REGISTERS);
+        if (h[i] < header_min[i] || h[i] > header_max[i]) return fail(error, APR_RULE_HEADER_RANGE, at + i);
+    if (h[H_COLUMNS] + h[H_PREPROCESSED] > MAX_COLUMNS) return fail(error, APR_RULE_HEADER_RANGE, at + H_PREPROCESSED);
+    if (h[H_LOG_SLOTS] > h[H_LOG_HEIGHT]) return fail(error, APR_RULE_HEADER_RANGE, at + H_LOG_SLOTS);
+    if (h[H_READS] < h[H_COLUMNS] + h[H_PREPROCESSED]) return fail(error, APR_RULE_HEADER_RANGE, at + H_READS);
+    if (h[H_INTERACTIONS] == 0 && h[H_BATCH] != 1) return fail(error, APR_RULE_HEADER_RANGE, at + H_BATCH);
+    if (slots_of(h, publics) > MAX_SLOTS) return fail(error, APR_RULE_SLOTS, at + H_REGISTERS);
     return APROVER_OK;
 }
 
@@ -124,10 +101,10 @@ static aprover_status survey_periodics(struct cursor *c, const uint32_t *h, size
     *words = 0;
     for (uint32_t i = 0; i < h[H_PERIODICS]; i++) {
         size_t at;
-        if (!skip(c, 1, &at)) return fail(error, RULE_LENGTH, at);
+        if (!skip(c, 1, &at)) return fail(error, APR_RULE_LENGTH, at);
         const uint32_t log_size = c->words[at];
-        if (log_size > MAX_LOG_PERIOD || log_size > h[H_LOG_HEIGHT]) return fail(error, RULE_PERIOD, at);
-        if (!skip(c, (size_t)1 << log_size, &at)) return fail(error, RULE_LENGTH, at);
+        if (log_size > MAX_LOG_PERIOD || log_size > h[H_LOG_HEIGHT]) return fail(error, APR_RULE_PERIOD, at);
+        if (!skip(c, (size_t)1 << log_size, &at)) return fail(error, APR_RULE_LENGTH, at);
         *words += (size_t)1 << log_size;
     }
     return APROVER_OK;
@@ -138,11 +115,11 @@ static aprover_status survey_interactions(struct cursor *c, const uint32_t *h, c
     *values = 0;
     for (uint32_t i = 0; i < h[H_INTERACTIONS]; i++) {
         size_t at;
-        if (!skip(c, INTERACTION_WORDS, &at)) return fail(error, RULE_LENGTH, at);
+        if (!skip(c, INTERACTION_WORDS, &at)) return fail(error, APR_RULE_LENGTH, at);
         const uint32_t *w = c->words + at;
-        if (w[0] >= first[2] || w[1] > 1) return fail(error, RULE_INTERACTION, at);
+        if (w[0] >= first[2] || w[1] > 1) return fail(error, APR_RULE_INTERACTION, at);
         const uint32_t width = first[FIRST_WORDS + w[0]];
-        if (!skip(c, width, &at)) return fail(error, RULE_LENGTH, at);
+        if (!skip(c, width, &at)) return fail(error, APR_RULE_LENGTH, at);
         *values += width;
     }
     return APROVER_OK;
@@ -152,18 +129,18 @@ static aprover_status survey_interactions(struct cursor *c, const uint32_t *h, c
 static aprover_status survey_table(struct cursor *c, const uint32_t *first, struct parts *p, size_t *memory, aprover_error *error) {
     size_t values, tuple_values;
     aprover_status status;
-    if (!skip(c, HEADER_WORDS, &p->from.header)) return fail(error, RULE_LENGTH, c->at);
+    if (!skip(c, HEADER_WORDS, &p->from.header)) return fail(error, APR_RULE_LENGTH, c->at);
     const uint32_t *h = c->words + p->from.header;
     if ((status = check_header(h, first[3], p->from.header, error)) != APROVER_OK) return status;
-    if (!skip(c, h[H_READS], &p->from.reads)) return fail(error, RULE_LENGTH, c->at);
+    if (!skip(c, h[H_READS], &p->from.reads)) return fail(error, APR_RULE_LENGTH, c->at);
     p->from.periodics = c->at;
     if ((status = survey_periodics(c, h, &values, error)) != APROVER_OK) return status;
     if (!skip(c, h[H_CONSTANTS], &p->from.constants) || !skip(c, 2 * (size_t)h[H_INSTRUCTIONS], &p->from.instructions) ||
         !skip(c, BOUNDARY_WORDS * (size_t)h[H_BOUNDARIES], &p->from.boundaries))
-        return fail(error, RULE_LENGTH, c->at);
+        return fail(error, APR_RULE_LENGTH, c->at);
     p->from.interactions = c->at;
     if ((status = survey_interactions(c, h, first, &tuple_values, error)) != APROVER_OK) return status;
-    if (!skip(c, (size_t)h[H_PREPROCESSED] << h[H_LOG_HEIGHT], &p->from.preprocessed)) return fail(error, RULE_LENGTH, c->at);
+    if (!skip(c, (size_t)h[H_PREPROCESSED] << h[H_LOG_HEIGHT], &p->from.preprocessed)) return fail(error, APR_RULE_LENGTH, c->at);
 
     p->to.read = take(memory, 4 * (size_t)h[H_READS]);
     p->to.constant = take(memory, 4 * (size_t)h[H_CONSTANTS]);
@@ -188,12 +165,12 @@ struct survey {
 static aprover_status check_first(const uint32_t *words, size_t count, aprover_error *error) {
     static const uint32_t first_min[FIRST_WORDS] = {VERSION, 1, 0, 0};
     static const uint32_t first_max[FIRST_WORDS] = {VERSION, APR_MAX_TABLES, APR_MAX_BUSES, 65536};
-    if (words == NULL || count < FIRST_WORDS || count > MAX_WORDS) return fail(error, RULE_LENGTH, count);
+    if (words == NULL || count < FIRST_WORDS || count > MAX_WORDS) return fail(error, APR_RULE_LENGTH, count);
     for (size_t i = 0; i < FIRST_WORDS; i++)
-        if (words[i] < first_min[i] || words[i] > first_max[i]) return fail(error, i == 0 ? RULE_VERSION : RULE_HEADER_RANGE, i);
-    if (count - FIRST_WORDS < words[2]) return fail(error, RULE_LENGTH, count);
+        if (words[i] < first_min[i] || words[i] > first_max[i]) return fail(error, i == 0 ? APR_RULE_VERSION : APR_RULE_HEADER_RANGE, i);
+    if (count - FIRST_WORDS < words[2]) return fail(error, APR_RULE_LENGTH, count);
     for (size_t i = FIRST_WORDS; i < FIRST_WORDS + words[2]; i++)
-        if (words[i] < 1 || words[i] > MAX_BUS_WIDTH) return fail(error, RULE_HEADER_RANGE, i);
+        if (words[i] < 1 || words[i] > MAX_BUS_WIDTH) return fail(error, APR_RULE_HEADER_RANGE, i);
     return APROVER_OK;
 }
 
@@ -211,7 +188,7 @@ static aprover_status survey_all(const uint32_t *words, size_t count, struct sur
         const size_t own = slots_of(words + parts[t].from.header, words[3]);
         if (own > slots) slots = own;
     }
-    if (c.at != count) return fail(error, RULE_LENGTH, c.at);
+    if (c.at != count) return fail(error, APR_RULE_LENGTH, c.at);
     s->slots = take(&s->bytes, 2 * slots);
     return APROVER_OK;
 }
@@ -229,8 +206,8 @@ static aprover_status load_reads(const uint32_t *words, size_t at, apr_table *ta
     for (uint32_t i = 0; i < table->reads; i++, at++) {
         uint32_t word = words[at], offset = apr_read_offset(word);
         if (apr_read_column(word) >= columns || offset > APR_MAX_OFFSET || offset >= 1u << table->log_height)
-            return fail(error, RULE_READ, at);
-        if ((i < columns) ? word != i : word <= read[i - 1]) return fail(error, RULE_READ_ORDER, at);
+            return fail(error, APR_RULE_READ, at);
+        if ((i < columns) ? word != i : word <= read[i - 1]) return fail(error, APR_RULE_READ_ORDER, at);
         read[i] = word;
         if (offset > table->max_offset) table->max_offset = offset;
     }
@@ -240,7 +217,7 @@ static aprover_status load_reads(const uint32_t *words, size_t at, apr_table *ta
 /* `count` canonical values to Montgomery form. */
 static aprover_status load_values(const uint32_t *words, size_t at, size_t count, fp *out, aprover_error *error) {
     for (size_t i = 0; i < count; i++) {
-        if (words[at + i] >= FP_P) return fail(error, RULE_CANONICAL, at + i);
+        if (words[at + i] >= FP_P) return fail(error, APR_RULE_CANONICAL, at + i);
         out[i] = fp_from_u32(words[at + i]);
     }
     return APROVER_OK;
@@ -300,8 +277,8 @@ static int slot_ok(const apr_table *table, struct slots s, uint32_t slot) {
 static aprover_status load_assert(apr_instruction in, size_t at, apr_table *table, uint8_t *exemption, struct slots s,
                                   aprover_error *error) {
     const uint8_t degree = s.degree[in.a], exempt = s.exemption[in.a];
-    if (in.dst != 0 || in.b != 0 || degree == 0) return fail(error, RULE_ASSERT, at);
-    if (exempt >= 1u << (table->log_height - table->log_slots)) return fail(error, RULE_EXEMPTION, at);
+    if (in.dst != 0 || in.b != 0 || degree == 0) return fail(error, APR_RULE_ASSERT, at);
+    if (exempt >= 1u << (table->log_height - table->log_slots)) return fail(error, APR_RULE_EXEMPTION, at);
     exemption[table->asserts++] = exempt;
     table->exemptions |= 1u << exempt;
     if (degree > table->exempted_degree[exempt]) table->exempted_degree[exempt] = degree;
@@ -316,17 +293,17 @@ static aprover_status load_code(const uint32_t *words, size_t at, apr_table *tab
         uint32_t w0 = words[at], w1 = words[at + 1];
         apr_instruction in = {(uint16_t)w0, (uint16_t)(w0 >> 16), (uint16_t)w1, (uint16_t)(w1 >> 16)};
         code[i] = in;
-        if (in.op > APR_OP_ASSERT) return fail(error, RULE_OPCODE, at);
-        if (!slot_ok(table, s, in.a)) return fail(error, RULE_OPERAND, at + 1);
+        if (in.op > APR_OP_ASSERT) return fail(error, APR_RULE_OPCODE, at);
+        if (!slot_ok(table, s, in.a)) return fail(error, APR_RULE_OPERAND, at + 1);
         if (in.op == APR_OP_ASSERT) {
             aprover_status status = load_assert(in, at, table, exemption, s, error);
             if (status != APROVER_OK) return status;
             continue;
         }
-        if (in.dst >= table->registers) return fail(error, RULE_REGISTER, at);
-        if (!slot_ok(table, s, in.b)) return fail(error, RULE_OPERAND, at + 1);
+        if (in.dst >= table->registers) return fail(error, APR_RULE_REGISTER, at);
+        if (!slot_ok(table, s, in.b)) return fail(error, APR_RULE_OPERAND, at + 1);
         uint32_t da = s.degree[in.a], db = s.degree[in.b], d = in.op == APR_OP_MUL ? da + db : (da > db ? da : db);
-        if (d > APR_MAX_DEGREE) return fail(error, RULE_DEGREE, at);
+        if (d > APR_MAX_DEGREE) return fail(error, APR_RULE_DEGREE, at);
         uint8_t ea = s.exemption[in.a], eb = s.exemption[in.b];
         s.degree[in.dst] = (uint8_t)d;
         s.exemption[in.dst] = ea > eb ? ea : eb;
@@ -371,10 +348,10 @@ static aprover_status load_boundaries(const uint32_t *words, size_t at, apr_tabl
     for (uint32_t i = 0; i < table->boundaries; i++, at += BOUNDARY_WORDS) {
         const uint32_t *w = words + at;
         if (w[0] >= table->columns || w[1] >= 1u << table->log_height || w[2] < table->first_public || w[2] >= table->slots)
-            return fail(error, RULE_BOUNDARY, at);
+            return fail(error, APR_RULE_BOUNDARY, at);
         if (i > 0) {
             const apr_boundary *last = &boundary[i - 1];
-            if (w[0] < last->column || (w[0] == last->column && w[1] <= last->row)) return fail(error, RULE_BOUNDARY_ORDER, at);
+            if (w[0] < last->column || (w[0] == last->column && w[1] <= last->row)) return fail(error, APR_RULE_BOUNDARY_ORDER, at);
             if (w[0] != last->column) number++;
         }
         boundary[i] = (apr_boundary){w[0], w[1], w[2], 0, number};
@@ -411,17 +388,17 @@ static aprover_status load_interactions(const uint32_t *words, size_t at, const 
     const size_t first = at;
     for (uint32_t i = 0; i < table->interactions; i++) {
         const uint32_t *w = words + at, width = bus_width[w[0]];
-        if (!slot_ok(table, s, w[2])) return fail(error, RULE_OPERAND, at + 2);
+        if (!slot_ok(table, s, w[2])) return fail(error, APR_RULE_OPERAND, at + 2);
         interaction[i] = (apr_interaction){w[0], width, w[1], w[2], value};
         at += INTERACTION_WORDS;
         for (uint32_t j = 0; j < width; j++, at++) {
-            if (!slot_ok(table, s, words[at])) return fail(error, RULE_OPERAND, at);
+            if (!slot_ok(table, s, words[at])) return fail(error, APR_RULE_OPERAND, at);
             *value++ = words[at];
         }
     }
     for (uint32_t a = 0; a < table->lookup_columns; a++) {
         const uint32_t degree = batch_degree(s, interaction + apr_batch_first(table, a), apr_batch_count(table, a));
-        if (degree > APR_MAX_DEGREE) return fail(error, RULE_DEGREE, first);
+        if (degree > APR_MAX_DEGREE) return fail(error, APR_RULE_DEGREE, first);
         lookup_degree[a] = (uint8_t)degree;
         if (degree > table->degree) table->degree = degree;
     }
@@ -469,7 +446,7 @@ static aprover_status load_table(const uint32_t *words, const struct parts *p, u
                                (void *)(base + p->to.values), base + p->to.lookup_degree, s, error);
     if (status != APROVER_OK) return status;
     table->constraints = table->first_lookup + table->lookup_columns;
-    if (table->constraints == 0) return fail(error, RULE_EMPTY, p->from.header);
+    if (table->constraints == 0) return fail(error, APR_RULE_EMPTY, p->from.header);
     table->rows_read = table->max_offset + 1;
     if (table->interactions > 0 && table->rows_read < 2) table->rows_read = 2;
     const size_t values = (size_t)table->preprocessed_columns << table->log_height;
@@ -483,7 +460,7 @@ static aprover_status check_bus_counts(const struct aprover_air *air, aprover_er
         for (uint32_t i = 0; i < air->table[t].interactions; i++)
             tuples[air->table[t].interaction[i].bus] += (uint64_t)1 << air->table[t].log_height;
     for (uint32_t b = 0; b < air->buses; b++)
-        if (tuples[b] >= FP_P) return fail(error, RULE_BUS_COUNT, FIRST_WORDS + (size_t)b);
+        if (tuples[b] >= FP_P) return fail(error, APR_RULE_BUS_COUNT, FIRST_WORDS + (size_t)b);
     return APROVER_OK;
 }
 

@@ -12,6 +12,29 @@
 #define APR_MAX_DEGREE 8
 #define APR_MAX_OFFSET 15
 
+/* aprover_error.detail for APROVER_ERROR_AIR. */
+enum apr_air_rule {
+    APR_RULE_VERSION = 1,
+    APR_RULE_HEADER_RANGE,    /* a number in a header, or the width of a bus */
+    APR_RULE_SLOTS,
+    APR_RULE_LENGTH,          /* words are missing, or are left over */
+    APR_RULE_READ,            /* column or offset out of range */
+    APR_RULE_READ_ORDER,      /* not ascending, or not all columns at offset 0 first */
+    APR_RULE_PERIOD,
+    APR_RULE_CANONICAL,
+    APR_RULE_OPCODE,
+    APR_RULE_REGISTER,        /* destination out of range */
+    APR_RULE_OPERAND,         /* slot out of range, or a register not yet written */
+    APR_RULE_DEGREE,
+    APR_RULE_ASSERT,          /* unused fields not zero, or the constraint reads no column */
+    APR_RULE_EXEMPTION,       /* a constraint that is exempt on all rows of a run */
+    APR_RULE_BOUNDARY,        /* column, row or slot out of range */
+    APR_RULE_BOUNDARY_ORDER,
+    APR_RULE_EMPTY,           /* a table without a constraint */
+    APR_RULE_INTERACTION,     /* bus or sign out of range */
+    APR_RULE_BUS_COUNT        /* p tuples or more on one bus */
+};
+
 enum apr_op { APR_OP_ADD, APR_OP_SUB, APR_OP_MUL, APR_OP_ASSERT };
 
 typedef struct {

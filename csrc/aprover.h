@@ -48,8 +48,8 @@ typedef enum aprover_status {
 
 typedef struct aprover_error {
     int32_t status;  /* the aprover_status returned */
-    uint32_t detail; /* for APROVER_ERROR_AIR: the rule of section 4 that is broken (see air.c); for QUOTIENT: the table; for the
-                        rejections of trees: the level; for those of FRI: the layer */
+    uint32_t detail; /* APROVER_ERROR_AIR: the rule of section 4 that is broken, an apr_air_rule of air.h; REJECT_QUOTIENT: the table;
+                        the rejections of trees: the level; those of FRI: the layer */
     uint64_t index;  /* as said at the status */
 } aprover_error;
 

@@ -6,27 +6,40 @@
 /* Compressions in a task of hashing: under a millisecond with eight lanes. */
 enum { HASH_SLICE = 1 << 15 };
 
+/* A task transforms so many columns at once that it is not too small: what depends on the coset is made once for them. */
+enum { LOG_TRANSFORMED = 13 };
+
+static size_t columns_at_once(uint32_t log_n) { return log_n < LOG_TRANSFORMED ? (size_t)1 << (LOG_TRANSFORMED - log_n) : 1; }
+
+/* Columns of part `index` of them. */
+static size_t columns_in_part(size_t index, size_t at_once, uint32_t count) {
+    return count - index * at_once < at_once ? count - index * at_once : at_once;
+}
+
 typedef struct {
     const apr_prover *p;
     uint32_t *columns;
     size_t stride;
-    uint32_t log_n;
-    fp scale; /* 1, or s: the coefficients become those of f(sX) */
+    uint32_t count, log_n;
+    size_t at_once;
+    fp scale; /* s: the coefficients become those of f(sX) */
 } interpolation;
 
-static aprover_status interpolate_column(void *context, size_t index, uint32_t lane) {
+static aprover_status interpolate_part(void *context, size_t index, uint32_t lane) {
     const interpolation *job = context;
     const apr_prover *p = job->p;
-    uint32_t *column = job->columns + job->stride * index;
     (void)lane;
-    if (p->poly->interpolate(&p->twiddles, column, job->log_n, apr_poll_cancel, (void *)(uintptr_t)p)) return APROVER_CANCELLED;
-    if (job->scale != FP_ONE) p->poly->scale_powers(column, job->log_n, job->scale);
+    if (p->poly->interpolate_columns(&p->twiddles, job->columns + job->stride * job->at_once * index, job->stride,
+                                     columns_in_part(index, job->at_once, job->count), job->log_n, job->scale, apr_poll_cancel,
+                                     (void *)(uintptr_t)p))
+        return APROVER_CANCELLED;
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, uint32_t log_n, fp scale) {
-    interpolation job = {p, columns, stride, log_n, scale};
-    return apr_parallel(p->team, interpolate_column, &job, count);
+    const size_t at_once = columns_at_once(log_n);
+    interpolation job = {p, columns, stride, count, log_n, at_once, scale};
+    return apr_parallel(p->team, interpolate_part, &job, (count + at_once - 1) / at_once);
 }
 
 /* Back to front, so that the two may share memory. */
@@ -77,24 +90,27 @@ typedef struct {
     size_t stride;
     const fp *shifts;
     uint32_t log_cosets;
+    size_t at_once;
 } evaluation;
 
-static aprover_status evaluate_column(void *context, size_t index, uint32_t lane) {
+static aprover_status evaluate_part(void *context, size_t index, uint32_t lane) {
     const evaluation *job = context;
     const apr_prover *p = job->p;
     const apr_columns *f = job->coefficients;
-    const size_t column = index >> job->log_cosets, coset = index & (((size_t)1 << job->log_cosets) - 1);
+    const size_t part = index >> job->log_cosets, coset = index & (((size_t)1 << job->log_cosets) - 1), first = part * job->at_once;
     (void)lane;
-    if (p->poly->evaluate(&p->twiddles, job->out + job->stride * column + (coset << f->log_n), f->values + f->stride * column,
-                          f->log_n, job->shifts[coset], apr_poll_cancel, (void *)(uintptr_t)p))
+    if (p->poly->evaluate_columns(&p->twiddles, job->out + job->stride * first + (coset << f->log_n), job->stride,
+                                  f->values + f->stride * first, f->stride, columns_in_part(part, job->at_once, f->count), f->log_n,
+                                  job->shifts[coset], apr_poll_cancel, (void *)(uintptr_t)p))
         return APROVER_CANCELLED;
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts,
                             uint32_t log_cosets) {
-    evaluation job = {p, f, out, stride, shifts, log_cosets};
-    return apr_parallel(p->team, evaluate_column, &job, (size_t)f->count << log_cosets);
+    const size_t at_once = columns_at_once(f->log_n);
+    evaluation job = {p, f, out, stride, shifts, log_cosets, at_once};
+    return apr_parallel(p->team, evaluate_part, &job, (f->count + at_once - 1) / at_once << log_cosets);
 }
 
 aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first) {

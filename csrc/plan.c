@@ -24,13 +24,6 @@ static uint32_t masks_of(const apr_table *table, const apr_plan *plan) {
     return plan->zero_knowledge ? table->rows_read * (plan->queries + FX_DEGREE) : 0;
 }
 
-/* log kappa */
-static uint32_t log_masked_height(const apr_table *table, uint32_t masks) {
-    uint32_t log = table->log_height;
-    while ((1u << log) - (1u << table->log_height) < masks) log++;
-    return log;
-}
-
 /* The levels' sizes; log_kappas: one for each table. */
 static void make_levels(const aprover_air *air, const uint32_t *log_kappas, apr_plan *plan) {
     uint32_t log_k = 0, t = 0;
@@ -49,7 +42,7 @@ static void make_levels(const aprover_air *air, const uint32_t *log_kappas, apr_
     plan->folds = t;
 }
 
-/* c of section 6; more than APR_MAX_CHUNKS if there are too many. */
+/* c of section 6, for any stride. */
 static uint32_t chunks_of(const apr_table *table, uint32_t masks, uint32_t stride) {
     const int64_t k = (int64_t)1 << table->log_height, degree = k + masks - 1;
     int64_t largest = 0;
@@ -63,6 +56,15 @@ static uint32_t chunks_of(const apr_table *table, uint32_t masks, uint32_t strid
         if (e > largest) largest = e;
     }
     return (uint32_t)(largest / stride + 1);
+}
+
+/* log kappa: room for the masks, and for the quotient in few chunks, which without masks are few anyway. */
+static uint32_t log_masked_height(const apr_table *table, uint32_t masks) {
+    uint32_t log = table->log_height;
+    while ((1u << log) - (1u << table->log_height) < masks) log++;
+    if (masks > 0)
+        while (chunks_of(table, masks, (1u << log) - masks) > APR_MAX_CHUNKS) log++;
+    return log;
 }
 
 /* A table's place: the last level that is long enough, and its columns behind those of the tables before it. */
@@ -125,10 +127,8 @@ aprover_status apr_plan_make(const aprover_air *air, const aprover_parameters *p
         if (log_kappas[i] + p->log_blowup > FP_TWO_ADICITY) return APROVER_REJECT_PARAMETERS;
     }
     make_levels(air, log_kappas, plan);
-    for (uint32_t i = 0; i < air->tables; i++) {
+    for (uint32_t i = 0; i < air->tables; i++)
         place_table(&air->table[i], log_kappas[i], masks[i], plan, &plan->table[i]);
-        if (plan->table[i].chunks > APR_MAX_CHUNKS) return APROVER_REJECT_PARAMETERS;
-    }
     plan->narrow = is_narrow(plan);
     if (plan->zero_knowledge) plan->level[0].columns[APR_PHASE_QUOTIENT] += FX_DEGREE;
     plan->log_domain = apr_tree_log_leaves(plan, 0);

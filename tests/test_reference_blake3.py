@@ -89,10 +89,10 @@ class TestKeys:
     def test_keys_are_padded_names(self) -> None:
         """Each key is its ASCII name of section 2 padded with zero bytes to 32."""
         named = {
-            K_LEAF: "aprover v1 merkle leaf",
-            K_NODE: "aprover v1 merkle node",
-            K_AIR: "aprover v1 air",
-            K_TRANSCRIPT: "aprover v1 transcript",
+            K_LEAF: "aprover v2 merkle leaf",
+            K_NODE: "aprover v2 merkle node",
+            K_AIR: "aprover v2 air",
+            K_TRANSCRIPT: "aprover v2 transcript",
         }
         for key, name in named.items():
             assert len(key) == 32

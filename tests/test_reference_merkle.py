@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import blake3
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aprover.reference.blake3 import K_LEAF, K_NODE
-from aprover.reference.domains import Domain, folds
+from aprover.reference.domains import Domain, level_logs
 from aprover.reference.field import ONE, ZERO, F, P, horner, inverse, w
 from aprover.reference.fri import fold
-from aprover.reference.merkle import multiproof_holds, multiproof_length
+from aprover.reference.merkle import cap_of, multiproof_holds, multiproof_length
 
 
 def tree(leaves: list[bytes]) -> list[list[bytes]]:
@@ -84,71 +85,96 @@ class TestMultiProof:
         assert not multiproof_holds(nodes[3], 3, {2: leaves[3], 3: leaves[2]}, digests)
 
 
-DOMAINS = [(3, 1), (3, 3), (4, 2), (6, 1), (9, 2)]
+# the levels of tables with these log kappa, and a blowup
+LEVELS = [((3,), 1), ((3,), 3), ((4,), 2), ((6,), 1), ((9,), 2), ((9, 8), 1), ((9, 7), 2), ((8, 7, 3), 1)]
+
+
+def levels(log_kappas: tuple[int, ...], log_blowup: int) -> list[Domain]:
+    logs = level_logs(log_kappas)
+    arities = [above - below for above, below in pairwise(logs)]
+    return [Domain(logs[0], log_k, log_arity, log_blowup) for log_k, log_arity in zip(logs, [*arities, 0], strict=True)]
 
 
 class TestDomains:
-    @pytest.mark.parametrize(("log_k", "log_blowup"), DOMAINS)
-    def test_positions_are_all_points_of_the_coset(self, log_k: int, log_blowup: int) -> None:
-        """The positions of a layer are, in some order, shift times the roots of unity of order n_t."""
-        for layer in range(folds(log_k) + 1):
-            domain = Domain(log_k, log_blowup, layer)
-            shift, root = pow(31, 8**layer, P), w(domain.log_n_t)
-            points = {domain.point(position) for position in range(2**domain.log_n_t)}
-            assert points == {shift * pow(root, e, P) % P for e in range(2**domain.log_n_t)}
+    @pytest.mark.parametrize(("log_kappas", "log_blowup"), LEVELS)
+    def test_positions_are_all_points_of_the_coset(self, log_kappas: tuple[int, ...], log_blowup: int) -> None:
+        """The positions of a level are, in some order, shift times the roots of unity of order n_t."""
+        for domain in levels(log_kappas, log_blowup):
+            shift, root = pow(31, 2 ** (domain.level_0 - domain.log_k), P), w(domain.log_n)
+            points = {domain.point(position) for position in range(2**domain.log_n)}
+            assert points == {shift * pow(root, e, P) % P for e in range(2**domain.log_n)}
 
     def test_order_of_positions(self) -> None:
         """Position j*k + i is g * w(log n)^j * w(log k)^i."""
-        domain = Domain(4, 2)
+        domain = Domain(4, 4, 3, 2)
         assert domain.point(0) == 31
         assert domain.point(1) == 31 * w(4) % P
         assert domain.point(16) == 31 * w(6) % P
         assert domain.point(3 * 16 + 5) == 31 * pow(w(6), 3, P) * pow(w(4), 5, P) % P
 
-    @pytest.mark.parametrize(("log_k", "log_blowup"), DOMAINS)
-    def test_octets_fold_to_their_own_index(self, log_k: int, log_blowup: int) -> None:
-        """An octet's points are x * w(3)^m, and their eighth power is the point of the octet's index one layer up."""
-        for layer in range(folds(log_k)):
-            domain, above = Domain(log_k, log_blowup, layer), Domain(log_k, log_blowup, layer + 1)
-            for octet in range(2**domain.log_octets):
-                points = [domain.point(position) for position in domain.octet_positions(octet)]
-                assert points == [points[0] * pow(w(3), m, P) % P for m in range(8)]
-                assert pow(points[0], 8, P) == above.point(octet)
+    @pytest.mark.parametrize(("log_kappas", "log_blowup"), LEVELS)
+    def test_cosets_fold_to_their_own_index(self, log_kappas: tuple[int, ...], log_blowup: int) -> None:
+        """A coset's points are x * w(a)^m, and their N-th power is the point of the coset's index one level down."""
+        for domain, below in pairwise(levels(log_kappas, log_blowup)):
+            for coset in range(2**domain.log_cosets):
+                points = [domain.point(position) for position in domain.coset_positions(coset)]
+                assert points == [points[0] * pow(w(domain.log_arity), m, P) % P for m in range(domain.arity)]
+                assert pow(points[0], domain.arity, P) == below.point(coset)
 
-    @pytest.mark.parametrize(("log_k", "log_blowup"), DOMAINS)
-    def test_octets_partition_the_positions(self, log_k: int, log_blowup: int) -> None:
-        """Each position lies in one octet, as the member that octet_of says."""
-        domain = Domain(log_k, log_blowup)
+    @pytest.mark.parametrize(("log_kappas", "log_blowup"), LEVELS)
+    def test_cosets_partition_the_positions(self, log_kappas: tuple[int, ...], log_blowup: int) -> None:
+        """Each position lies in one fold coset, as the member that coset_of says."""
+        domain = levels(log_kappas, log_blowup)[0]
         seen = {}
-        for octet in range(2**domain.log_octets):
-            for m, position in enumerate(domain.octet_positions(octet)):
+        for coset in range(2**domain.log_cosets):
+            for m, position in enumerate(domain.coset_positions(coset)):
                 assert position not in seen
-                seen[position] = octet, m
-        assert len(seen) == 2**domain.log_n_t
-        assert all(domain.octet_of(position) == found for position, found in seen.items())
+                seen[position] = coset, m
+        assert len(seen) == 2**domain.log_n
+        assert all(domain.coset_of(position) == found for position, found in seen.items())
 
-    def test_number_of_folds(self) -> None:
+    def test_levels_of_one_table(self) -> None:
         """At least one fold; then by 8 until at most 64 coefficients are left."""
         expected = {3: 1, 8: 1, 9: 1, 10: 2, 12: 2, 13: 3, 20: 5, 24: 6}
-        assert {log_k: folds(log_k) for log_k in expected} == expected
+        assert {log_k: len(level_logs([log_k])) - 1 for log_k in expected} == expected
+
+    @given(st.lists(st.integers(3, 26), min_size=1, max_size=6))
+    def test_every_table_above_the_final_length_meets_a_level(self, log_kappas: list[int]) -> None:
+        """Folds are by 2, 4 or 8, each as large as it can be without passing over a table; the last is the first at or
+        below 64 coefficients."""
+        logs = level_logs(log_kappas)
+        assert logs[0] == max(log_kappas)
+        assert logs[-1] <= 6 < min(logs[1:-1], default=7)
+        assert {one for one in log_kappas if one > 6} <= set(logs)
+        for above, below in pairwise(logs):
+            assert 1 <= above - below <= 3
+            assert above - below == 3 or below in log_kappas
+
+
+class TestCap:
+    @pytest.mark.parametrize("cap_log", range(4))
+    def test_the_cap_is_a_level_of_the_tree(self, cap_log: int) -> None:
+        """The cap of 2^cap_log nodes is that level of the tree over the leaves."""
+        leaves = [bytes([i]) for i in range(8)]
+        assert cap_of(leaves, cap_log) == tree(leaves)[3 - cap_log]
 
 
 class TestFold:
-    @pytest.mark.parametrize("log_k", [3, 4, 6])
-    def test_folds_the_polynomial(self, log_k: int) -> None:
-        """The fold of an octet of D's values is the value, one layer up, of the sum of beta^e * D_e."""
-        rng = random.Random(log_k)
+    @pytest.mark.parametrize(("log_k", "log_arity"), [(3, 3), (4, 3), (6, 3), (4, 2), (5, 1)])
+    def test_folds_the_polynomial(self, log_k: int, log_arity: int) -> None:
+        """The fold of a coset of D's values is the value, one level down, of the sum of beta^e * D_e."""
+        rng, arity = random.Random(log_k), 2**log_arity
         coefficients = [F(rng.randrange(P) for _ in range(5)) for _ in range(2**log_k)]
         beta = F(rng.randrange(P) for _ in range(5))
-        folded = [horner(coefficients[i : i + 8], beta) for i in range(0, len(coefficients), 8)]
-        domain, above = Domain(log_k, 1), Domain(log_k, 1, 1)
-        for octet in range(2**domain.log_octets):
-            points = [domain.point(position) for position in domain.octet_positions(octet)]
+        folded = [horner(coefficients[i : i + arity], beta) for i in range(0, len(coefficients), arity)]
+        domain, below = Domain(log_k, log_k, log_arity, 1), Domain(log_k, log_k - log_arity, 0, 1)
+        for coset in range(2**domain.log_cosets):
+            points = [domain.point(position) for position in domain.coset_positions(coset)]
             values = [horner(coefficients, F.of(x)) for x in points]
-            assert fold(values, points[0], beta) == horner(folded, F.of(above.point(octet)))
+            assert fold(values, points[0], beta) == horner(folded, F.of(below.point(coset)))
 
     def test_is_interpolation(self) -> None:
-        """The fold is Lagrange's interpolation through the eight points, taken at beta."""
+        """The fold is Lagrange's interpolation through the points, taken at beta."""
         rng = random.Random(8)
         x, beta = rng.randrange(1, P), F(rng.randrange(P) for _ in range(5))
         points = [x * pow(w(3), m, P) % P for m in range(8)]

@@ -66,9 +66,10 @@ class TestSqueeze:
         assert transcript.challenge_element() != transcript.challenge_element()
 
     def test_tags(self) -> None:
-        """The tags are numbered 1 to 12 in the order of section 3."""
+        """The tags are numbered 1 to 15 in the order of section 3."""
         names = "PROTOCOL PARAMETERS AIR HEIGHT PUBLICS STATEMENT TRACE_CAP QUOTIENT_CAP OPENINGS FRI_CAP FINAL NONCE"
-        assert [(tag.name, tag.value) for tag in Tag] == list(zip(names.split(), range(1, 13), strict=True))
+        names += " PREPROCESSED_CAP LOOKUP_CAP LOOKUP_SUM"
+        assert [(tag.name, tag.value) for tag in Tag] == list(zip(names.split(), range(1, 16), strict=True))
 
 
 class TestBinding:
@@ -91,7 +92,7 @@ class TestBinding:
 
         assert split(i) != split(j)
 
-    @pytest.mark.parametrize("changed", range(12))
+    @pytest.mark.parametrize("changed", range(len(Tag)))
     @pytest.mark.parametrize("how", ["data", "longer", "tag", "missing"])
     def test_every_item_changes_all_later_challenges(self, changed: int, how: str) -> None:
         """A change of any absorbed item changes each later challenge element and the indices."""
@@ -104,7 +105,7 @@ class TestBinding:
             altered[changed] = {
                 "data": (tag, b"\xff" + data[1:]),
                 "longer": (tag, data + b"\0"),
-                "tag": (Tag(tag % 12 + 1), data),
+                "tag": (Tag(tag % len(Tag) + 1), data),
             }[how]
 
         def log(absorbed: list[tuple[Tag, bytes]]) -> list[object]:

@@ -16,18 +16,23 @@ from hypothesis import strategies as st
 
 from aprover.reference.air import decode
 from aprover.reference.field import F, P, word_bytes
-from aprover.reference.proof import ReferenceParameters, Shape
+from aprover.reference.layout import Layout, Phase, ReferenceParameters
 from aprover.reference.reader import Reader, Rejected
 from aprover.reference.transcript import Tag, Transcript
 from aprover.reference.verifier import _check_nonce, _out_of_domain_point, verify_stark
+from tests.support.toy_layout import Parameters
+from tests.support.toy_lie import Lie
 from tests.support.toy_programs import Instance, fibonacci, mixer, random_program
-from tests.support.toy_prover import Lie, Parameters, Run, prove
+from tests.support.toy_prover import Run, prove
+from tests.support.toy_tables import Sizes, ledger, random_tables
 
 INSTANCES = {
     "narrow 2^3": (fibonacci(3), Parameters(log_blowup=3, queries=8)),
     "narrow 2^10": (fibonacci(10), Parameters(log_blowup=2, queries=10, cap_log=3, grinding_bits=4)),
     "wide 2^3": (mixer(3, 18), Parameters(log_blowup=2, queries=9, independent=True)),
     "wide 2^10": (mixer(10, 18), Parameters(log_blowup=1, queries=10, cap_log=2)),
+    "tables": (ledger(Sizes(8, 3, 7, 2)), Parameters(log_blowup=1, queries=10, cap_log=1, grinding_bits=3)),
+    "masked tables": (ledger(Sizes(4, 3, 7)), Parameters(log_blowup=1, queries=6, cap_log=2, zk=True)),
 }
 
 
@@ -62,17 +67,22 @@ class Case:
         return self.changed(at, bytes([self.proof[at] ^ 1]))
 
     @property
-    def shape(self) -> Shape:
-        air = decode(self.instance.air)
-        return Shape(air, ReferenceParameters.from_bytes(self.proof[:8], air))
+    def layout(self) -> Layout:
+        return Layout(decode(self.instance.air), ReferenceParameters.from_bytes(self.proof[:8]))
 
     def messages(self) -> dict[str, tuple[int, int]]:
         """(start, length) of each part up to the nonce."""
-        shape = self.shape
-        lengths = {"parameters": 8, "trace cap": shape.trace.cap_bytes, "quotient cap": shape.quotient.cap_bytes}
-        lengths["openings"] = 20 * shape.air.openings
-        lengths |= {f"cap {t}": tree.cap_bytes for t, tree in shape.layers.items()}
-        lengths |= {"final": 20 * 2 ** shape.domains[-1].log_k_t, "nonce": 8}
+        layout = self.layout
+
+        def caps(phase: Phase) -> int:
+            return sum(tree.cap_bytes for tree in layout.trees[phase].values())
+
+        lengths = {"parameters": 8, "trace cap": caps(Phase.TRACE)}
+        if layout.sums:
+            lengths |= {"lookup cap": caps(Phase.LOOKUP), "sums": 20 * layout.sums}
+        lengths |= {"quotient cap": caps(Phase.QUOTIENT), "openings": 20 * layout.openings}
+        lengths |= {f"cap {t}": tree.cap_bytes for t, tree in layout.layers.items()}
+        lengths |= {"final": 20 * 2 ** layout.domains[-1].log_k, "nonce": 8}
         parts, at = {}, 0
         for name, length in lengths.items():
             parts[name] = at, length
@@ -83,7 +93,7 @@ class Case:
 @lru_cache
 def case(name: str) -> Case:
     instance, parameters = INSTANCES[name]
-    args = instance.air, instance.publics, instance.statement, parameters.to_bytes(), instance.trace
+    args = instance.air, instance.publics, instance.statement, parameters.to_bytes(), instance.traces
     return Case(instance, parameters, prove(*args))
 
 
@@ -91,7 +101,7 @@ def lied(name: str, lie: Lie) -> str | None:
     """The code for a proof made with a lie and honest Fiat-Shamir."""
     honest = case(name)
     instance = honest.instance
-    args = instance.air, instance.publics, instance.statement, honest.parameters.to_bytes(), instance.trace
+    args = instance.air, instance.publics, instance.statement, honest.parameters.to_bytes(), instance.traces
     return honest.code(prove(*args, lie))
 
 
@@ -106,7 +116,7 @@ class TestHonestProofs:
         instance, asked = honest.instance, honest.parameters
         found = verify_stark(instance.air, instance.publics, instance.statement, honest.proof)
         assert found == ReferenceParameters(
-            asked.log_blowup, asked.grinding_bits, asked.cap_log, asked.independent, asked.queries
+            asked.log_blowup, asked.grinding_bits, asked.cap_log, asked.independent, asked.zk, asked.queries
         )
 
     @pytest.mark.parametrize("seed", range(12))
@@ -114,14 +124,23 @@ class TestHonestProofs:
         """Random AIRs (degrees to 8, offsets, periodic columns, boundaries anywhere) prove in both layouts."""
         instance = random_program(seed, 3 + seed % 3, seed % 2 == 1)
         parameters = Parameters(1 + seed % 4, 2, 0, seed % 9, seed % 3 == 0).to_bytes()
-        proof = prove(instance.air, instance.publics, instance.statement, parameters, instance.trace)
+        proof = prove(instance.air, instance.publics, instance.statement, parameters, instance.traces)
+        verify_stark(instance.air, instance.publics, instance.statement, proof)
+
+    @pytest.mark.parametrize("zk", [False, True], ids=["plain", "zk"])
+    @pytest.mark.parametrize("seed", range(6))
+    def test_random_tables(self, seed: int, zk: bool) -> None:
+        """Random AIRs of several tables with buses, preprocessed columns and lookups prove, masked or not."""
+        instance = random_tables(seed, 3 + seed % 3)
+        parameters = Parameters(1 + seed % 3, 2, 0, seed % 9, seed % 2 == 0, zk).to_bytes()
+        proof = prove(instance.air, instance.publics, instance.statement, parameters, instance.traces)
         verify_stark(instance.air, instance.publics, instance.statement, proof)
 
 
 class TestStep1:
     @pytest.mark.parametrize(
         ("index", "value"),
-        [(0, 0), (0, 7), (0, 255), (1, 33), (1, 63), (1, 64), (1, 255), (2, 9), (2, 255), (3, 2), (3, 255)],
+        [(0, 0), (0, 7), (0, 255), (1, 33), (1, 63), (1, 64), (1, 255), (2, 9), (2, 255), (3, 4), (3, 255)],
     )
     def test_parameters(self, index: int, value: int) -> None:
         """Each parameter outside of section 5 is PARAMETERS."""
@@ -151,7 +170,7 @@ class TestStep1:
     def test_domain_of_at_most_2_to_27(self) -> None:
         """log n above 27 is PARAMETERS."""
         words = [fibonacci(3).air[i : i + 4] for i in range(0, len(fibonacci(3).air), 4)]
-        words[2] = word_bytes([24])
+        words[6] = word_bytes([24])  # log_height of the first table
         air = b"".join(words)
         publics = fibonacci(3).publics
         for log_blowup, code in [(3, "TRUNCATED"), (4, "PARAMETERS")]:
@@ -167,7 +186,7 @@ def claims(honest: Case) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "last public value", {"publics": [*instance.publics[:-1], (instance.publics[-1] + 1) % P]}
 
 
-class TestSteps2To4:
+class TestSteps2To5:
     @every_case
     def test_prefixes(self, name: str) -> None:
         """Every proper prefix is TRUNCATED; all are tried near the ends of parts, and some elsewhere."""
@@ -181,7 +200,7 @@ class TestSteps2To4:
     def test_non_canonical_elements(self, name: str) -> None:
         """An element that is written as x + p is NON_CANONICAL, in the openings and in the final polynomial."""
         honest = case(name)
-        for part in ("openings", "final"):
+        for part in {"sums", "openings", "final"} & honest.messages().keys():
             start, length = honest.messages()[part]
             for at in (start, start + length - 4):
                 value = int.from_bytes(honest.proof[at : at + 4], "little")
@@ -207,9 +226,9 @@ class TestSteps2To4:
     def test_another_air(self) -> None:
         """One constant of the AIR changed, so that all lengths fit: QUOTIENT."""
         honest = case("wide 2^3")
-        air = decode(honest.instance.air)
-        assert air.constants
-        at = honest.instance.air.rindex(word_bytes(air.constants))
+        (table,) = decode(honest.instance.air).tables
+        assert table.constants
+        at = honest.instance.air.rindex(word_bytes(table.constants))
         other = bytearray(honest.instance.air)
         other[at] ^= 1
         assert honest.code(air=bytes(other)) == "QUOTIENT"
@@ -219,11 +238,23 @@ class TestSteps2To4:
         """A changed cap or opening, or another valid parameter of the same lengths, is QUOTIENT."""
         honest = case(name)
         parts = honest.messages()
-        for part in ("trace cap", "quotient cap", "openings"):
+        for part in {"trace cap", "lookup cap", "quotient cap", "openings"} & parts.keys():
             start, length = parts[part]
             assert honest.code(honest.flipped(start)) == "QUOTIENT"
             assert honest.code(honest.flipped(start + length - 4)) == "QUOTIENT"
         assert honest.code(honest.flipped(1)) == "QUOTIENT"  # grinding bits
+
+    @pytest.mark.parametrize("name", ["tables", "masked tables"])
+    def test_sums(self, name: str) -> None:
+        """A changed lookup sum is LOOKUP_SUM; two changed by opposite amounts are QUOTIENT."""
+        honest = case(name)
+        start, length = honest.messages()["sums"]
+        for at in range(start, start + length, 4):
+            assert honest.code(honest.flipped(at)) == "LOOKUP_SUM"
+        values = [int.from_bytes(honest.proof[at : at + 4], "little") for at in (start, start + 20)]
+        more, less = word_bytes([(values[0] + 1) % P]), word_bytes([(values[1] - 1) % P])
+        changed = honest.proof[:start] + more + honest.proof[start + 4 : start + 20] + less + honest.proof[start + 24 :]
+        assert honest.code(changed) == "QUOTIENT"
 
     @every_case
     def test_every_opening_is_read(self, name: str) -> None:
@@ -281,7 +312,9 @@ def openings(honest: Case) -> dict[str, tuple[int, int, int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Reader, "take", take)
         assert honest.code() is None
-    names = ["trace", "quotient", *[f"layer {t}" for t in honest.shape.layers]]
+    layout = honest.layout
+    names = [f"{phase.name} {t}" for phase in Phase for t in layout.trees[phase]]
+    names += [f"layer {t}" for t in layout.layers]
     pairs = found[-2 * len(names) :]
     return {
         name: (leaves[0], leaves[1], digests[1])
@@ -289,7 +322,7 @@ def openings(honest: Case) -> dict[str, tuple[int, int, int]]:
     }
 
 
-class TestSteps5To8:
+class TestSteps6To11:
     @every_case
     def test_trailing(self, name: str) -> None:
         """One byte more is TRAILING, whatever it is."""
@@ -302,11 +335,13 @@ class TestSteps5To8:
         """In every tree: a changed value of any leaf or any digest has that tree's code; x + p is NON_CANONICAL."""
         honest = case(name)
         for tree, (start, leaves, digests) in openings(honest).items():
-            code = {"trace": "TRACE_MERKLE", "quotient": "QUOTIENT_MERKLE"}.get(tree, "FRI_MERKLE")
-            width = leaves // honest.parameters.queries if not tree.startswith("layer") else 160
+            kind, level = tree.split()
+            code = "FRI_MERKLE" if kind == "layer" else f"{kind}_MERKLE"
+            layout = honest.layout
+            width = (layout.layers if kind == "layer" else layout.trees[Phase[kind]])[int(level)].leaf_bytes
             for at in range(start, start + leaves, width):  # the first value of each leaf
                 assert honest.code(honest.flipped(at)) == code
-            assert honest.code(honest.flipped(start + leaves - 4)) == code
+            assert honest.code(honest.flipped(start + leaves - 4)) == code  # a value or, in the last leaf, salt
             for at in range(start + leaves, start + leaves + digests, max(1, digests // 32 // 8) * 32):
                 assert honest.code(honest.flipped(at)) == code
             value = int.from_bytes(honest.proof[start : start + 4], "little")
@@ -325,7 +360,7 @@ class TestSteps5To8:
     def test_elements_cannot_move_between_leaves(self) -> None:
         """Two neighbouring values exchanged, within a leaf or across two, are seen by the tree."""
         honest = case("wide 2^3")
-        start, leaves, _ = openings(honest)["trace"]
+        start, leaves, _ = openings(honest)["TRACE 0"]
         width = leaves // honest.parameters.queries
         for at in (start, start + width - 4):
             a, b = honest.proof[at : at + 4], honest.proof[at + 4 : at + 8]
@@ -358,7 +393,7 @@ class FalseFinal(Lie):
         return altered
 
 
-class TestSteps9To11:
+class TestSteps12To14:
     @pytest.mark.parametrize(
         ("name", "layer", "code"), [("wide 2^3", 0, "DEEP"), ("wide 2^10", 0, "DEEP"), ("wide 2^10", 1, "FRI_FOLD")]
     )
@@ -381,7 +416,7 @@ class TestSteps9To11:
     )
     def test_each_query_is_checked(self, name: str, layer: int, code: str) -> None:
         """The same if only the second half of the positions is false, so that the first query's values are true."""
-        half = 2 ** (case(name).shape.domains[layer].log_n_t - 1)
+        half = 2 ** (case(name).layout.domains[layer].log_n - 1)
         assert lied(name, FalseValues(layer, half)) == code
 
     @every_case

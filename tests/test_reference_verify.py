@@ -15,7 +15,8 @@ from aprover.air import AirBuilder, Program
 from aprover.errors import ProgramError, ProofFormatError, SecurityError, VerificationCode, VerificationError
 from aprover.programs import Fibonacci
 from aprover.statement import Statement, Value
-from tests.support.toy_prover import Parameters, prove
+from tests.support.toy_layout import Parameters
+from tests.support.toy_prover import prove
 
 STRONG = Parameters(log_blowup=3, queries=12)
 """100 bits for 2^5 rows."""
@@ -50,10 +51,12 @@ def envelope(statement: bytes, body: bytes, *, head: bytes = b"APRV\x01\x00\x00\
 def proof(program: Program, parameters: Parameters = STRONG) -> bytes:
     """The envelope of an honest proof by the slow prover."""
     air, statement = program.compiled(), program.statement()
-    trace = np.zeros((air.columns, air.height), dtype=np.uint32).T
+    (table,) = air.tables
+    trace = np.zeros((table.columns, table.height), dtype=np.uint32).T
     program.trace(trace)
     data = statement.to_bytes()
-    return envelope(data, prove(air.data, air.publics(statement), data, parameters.to_bytes(), trace.astype(np.uint64)))
+    traces = [trace.astype(np.uint64)]
+    return envelope(data, prove(air.data, air.publics(statement), data, parameters.to_bytes(), traces))
 
 
 def code(data: bytes, **arguments: Any) -> VerificationCode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from aprover.errors import ConstraintError, ProgramError
 from aprover.programs import Fibonacci
 from aprover.testing import FreeColumn, find_underconstrained
 
-from .programs_for_tests import SAMPLES, Tribonacci, Window
+from .programs_for_tests import SAMPLES, TABLE_SAMPLES, Tribonacci, Window
 
 
 class Squares(Program):
@@ -57,6 +57,75 @@ class Squares(Program):
         out[1:, 2] = np.cumsum(out[:, 0] * x * x)[:-1]
         if self.fault == "a wrong trace":
             out[3, 2] += 1
+
+
+class Linked(Program):
+    """Items with their prices from another table, and the numbers of items sent to a third; with a fault to choose."""
+
+    fault: str = ""
+
+    FAULTS: ClassVar[dict[str, dict[str, list[int]]]] = {
+        "": {},
+        # The price is then looked up alone, so the key in the other table means nothing.
+        "no key": {"item": list(range(8)), "prices.item": list(range(8))},
+        # Sent and received by the same row, it may be anything.
+        "own row": {"item": list(range(8))},
+        # Rows that take no part.
+        "half": {"item": [1, 3, 5, 7], "price": [1, 3, 5, 7], "count.item": [4, 5, 6, 7]},
+    }
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:
+        b.rows(8)
+        item, price, used = b.column("item"), b.column("price"), b.column("used")
+        prices, count = b.table("prices"), b.table("count")
+        prices.rows(8)
+        count.rows(8)
+        key, cost = prices.column("item"), prices.column("price")
+        prices.assert_equal(cost.next, 2 * cost, name="double")
+        prices.boundary(cost, 0, 3)
+        counted = count.column("item")
+        b.assert_equal(used, b.periodic([1, 0]) if params.fault == "half" else 1, name="used")
+        seen = b.bus("seen", 1)
+        if params.fault == "no key":
+            priced = b.bus("priced", 1)
+            priced.provide(cost)
+            b.lookup(price, priced)
+            prices.assert_zero(key * (key - 1) * (key - 2), name="small")
+            b.assert_zero(item * (item - 1) * (item - 2), name="small")
+            seen.send(price)
+            seen.receive(counted)
+            return
+        priced = b.bus("priced", 2)
+        priced.provide([key, cost])
+        prices.assert_equal(key.next, key + 1, name="one by one")
+        prices.boundary(key, 0, 0)
+        if params.fault == "own row":
+            b.lookup([0 * item, price], priced)
+            b.bus("back", 1).send(item)
+            b.buses[-1].receive(item)
+            seen.send(price)
+            seen.receive(counted)
+            return
+        b.lookup([item, price], priced, when=used)
+        seen.send(item, when=used)
+        seen.receive(counted, when=count.active(4) if params.fault == "half" else 1)
+
+    def trace(self, out: dict[str, NDArray[np.uint32]]) -> None:
+        main, prices, count = out["main"], out["prices"], out["count"]
+        prices[:, 0], prices[:, 1] = range(8), 3 * 2 ** np.arange(8)
+        main[:, 0], main[:, 2] = [0, 3, 1, 2, 3, 3, 7, 0], 1
+        main[:, 1] = prices[main[:, 0], 1]
+        count[:, 0] = main[::-1, 0]
+        if self.fault == "no key":
+            main[:, 0], prices[:, 0] = 1, 1
+            count[:, 0] = main[::-1, 1]
+        if self.fault == "own row":
+            main[:, 1] = 3
+            count[:, 0] = 3
+        if self.fault == "half":
+            main[1::2, 2] = 0
+            count[:4, 0], count[4:] = main[::2, 0], 0
 
 
 class Overlap(Program):
@@ -158,6 +227,44 @@ class TestPrograms:
     def test_sample(self, program: Program) -> None:
         """No cell of the shipped programs and of those of the tests is free, at small sizes."""
         assert find_underconstrained(program) == ()
+
+
+class TestTables:
+    @pytest.mark.parametrize("program", [p for p in TABLE_SAMPLES if p.compiled().height <= 128], ids=repr)
+    def test_sample(self, program: Program) -> None:
+        """Lookups, buses and range checks hold their cells fast."""
+        assert find_underconstrained(program) == ()
+
+    @pytest.mark.parametrize("fault", list(Linked.FAULTS))
+    def test_planted_faults(self, fault: str) -> None:
+        """Each is found where it is, and nothing else is."""
+        found = find_underconstrained(Linked(fault))
+        assert {column.name: [cell.row for cell in column.cells] for column in found} == Linked.FAULTS[fault]
+
+    def test_values_in_range_are_free(self) -> None:
+        """A range check says no more: of a value that nothing else reads, every other one in range is reported."""
+
+        class Small(Program):
+            limb_bits: int
+
+            @classmethod
+            def air(cls, b: AirBuilder, params: Any) -> None:
+                b.rows(8)
+                b.range_check(b.column("x"), 4, limb_bits=params.limb_bits)
+
+            def trace(self, out: NDArray[np.uint32]) -> None:
+                out[:, 0] = 15
+
+        for limb_bits in (1, 3, 4, 5):
+            (found,) = find_underconstrained(Small(limb_bits), values=[3, 16])
+            assert {cell.accepted for cell in found.cells} == {(0, 3, 14)}
+
+    def test_columns_by_name(self) -> None:
+        """Of other tables with the table's name; those that the builder fills are none of the author's."""
+        assert find_underconstrained(Linked("no key"), columns=["used", "prices.price"]) == ()
+        for name in ("cost", "prices.provide_priced_count", "nothing.item"):
+            with pytest.raises(ProgramError, match="columns"):
+                find_underconstrained(Linked(), columns=[name])
 
 
 class TestRefusals:

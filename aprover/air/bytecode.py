@@ -306,20 +306,8 @@ def _decode_table(array: NDArray[np.uint32], at: int, widths: Sequence[int], pub
         found: list[int] = array[at - size : at].tolist()
         return found
 
-    (
-        columns,
-        fixed,
-        log_height,
-        _,
-        n_reads,
-        n_periodics,
-        n_constants,
-        registers,
-        n_steps,
-        n_boundaries,
-        n_interactions,
-        batch,
-    ) = take(TABLE_HEADER_WORDS)
+    columns, fixed, log_height, _, n_reads, n_periodics, n_constants, registers, *counts = take(TABLE_HEADER_WORDS)
+    n_steps, n_boundaries, n_interactions, batch = counts
     reads = [(word & 0xFFFF, word >> 16) for word in take(n_reads)]
     periodics = [tuple(take(1 << take(1)[0])) for _ in range(n_periodics)]
     constants = tuple(take(n_constants))
@@ -334,19 +322,18 @@ def _decode_table(array: NDArray[np.uint32], at: int, widths: Sequence[int], pub
         bus, sign, multiplicity = take(3)
         interactions.append((bus, sign, multiplicity, tuple(take(widths[bus]))))
     height = 1 << log_height
-    preprocessed = array[at : at + fixed * height].reshape(fixed, height)
     code = TableCode(
-        columns,
-        log_height,
-        registers,
-        publics,
-        reads,
-        periodics,
-        constants,
-        instructions,
-        boundaries,
-        interactions,
-        batch,
-        preprocessed,
+        columns=columns,
+        log_height=log_height,
+        registers=registers,
+        publics=publics,
+        reads=reads,
+        periodics=periodics,
+        constants=constants,
+        instructions=instructions,
+        boundaries=boundaries,
+        interactions=interactions,
+        batch=batch,
+        preprocessed=array[at : at + fixed * height].reshape(fixed, height),
     )
     return code, at + fixed * height

@@ -18,10 +18,10 @@ MAX_SCALED_BITS = 30
 """A limb scaled by a power of two must not wrap round modulo P."""
 
 # What the parts cost to prove, in cells of a trace column of about 18 ns; measured on one core with FibonacciU64, from
-# 2^10 to 2^17 rows. A lookup is half of a column of five elements, its fraction, and its count; a row of a range is in
+# 2^10 to 2^19 rows. A lookup is half of a column of five elements, its fraction, and its count; a row of a range is in
 # a dozen columns, and a table more means a proof of more levels.
 CELLS_OF_A_LOOKUP = 7
-CELLS_OF_A_RANGE = 40
+CELLS_OF_A_RANGE = 25
 CELLS_OF_A_TABLE = 1024
 
 

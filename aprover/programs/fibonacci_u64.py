@@ -71,7 +71,7 @@ class FibonacciU64(Program):
         b: Likewise.
 
     Row i is (F(i), F(i+1)) in limbs, eight columns, and what the range checks of the second four add: 64 bits, or, from
-    about 2^17 rows on, lookups in a table of the numbers below 2^16.
+    2^16 rows on, lookups in a table of the numbers below 2^16.
     """
 
     id = "fibonacci-u64"

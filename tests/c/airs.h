@@ -190,7 +190,7 @@ static inline void lookup_air(test_air *a, uint32_t log_height, uint32_t log_ran
     uint32_t *x = trace, *sum = x + k, *counts = trace + a->trace[1], *first = trace + a->trace[2], *second = first + 2 * k;
     memset(counts, 0, 4 * (size_t)range);
     for (uint32_t i = 0; i < k; i++) {
-        x[i] = (7 * i * i + 3) % range;
+        x[i] = (i * 2654435761u >> 12) % range; /* no period */
         sum[i] = i == 0 ? 0 : (sum[i - 1] + x[i - 1]) % FP_P;
         counts[x[i]]++;
     }
