@@ -14,7 +14,7 @@ The way of a request, as the shells see it::
         Inline -> make the proof here;                   Batch  -> survey what is unknown: surveyed(task, work);
                   inline_done(...)                                 prepare all; begin(task) -> those still wanted;
         Queued -> effects.dispatch names the port:                 one C call; finish(task, results, ...)
-    dispatch(port) once in the next pass of the loop               perform the effects (deliver to each loop)
+    dispatch(port) once when the loop's pass ends                  perform the effects (deliver to each loop)
         -> a Batch to run on this thread, and workers to wake
     leave(waiter) when the waiter is cancelled       the supervisor: expire() at effects.timer; close(mode)
 
