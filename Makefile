@@ -50,7 +50,7 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: help venv build demo test lint format pytest bench bench-engine bench-peers bench-report soak-web clean
+.PHONY: help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
@@ -61,6 +61,8 @@ help:
 	@echo "make bench-peers     other provers beside this one;  PEERS=\"--sizes 5,10 --rounds 3\" for less"
 	@echo "make bench-report    docs/performance.md again, from the figures of the last runs"
 	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
+	@echo "make bench-regret    the policy's regret with real work, in hours;  BENCH=\"--quick\" or \"--most 0.05\" for less"
+	@echo "make bench-policy | bench-cache    the policy on a virtual clock;  what another rule of the cache would save"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
@@ -106,6 +108,15 @@ bench-report: build
 
 bench-engine: build
 	$(PY) -m benchmarks.engine $(BENCH)
+
+bench-regret: build
+	$(PY) -m benchmarks.engine_regret $(BENCH)
+
+bench-policy: build
+	$(PY) -m benchmarks.engine_policy $(BENCH)
+
+bench-cache: build
+	$(PY) -m benchmarks.engine_cache
 
 # Warnings are errors. The links that the code's docstrings make are checked as well.
 docs: $(VENV)/.stamp

@@ -43,10 +43,26 @@ def line(figure: Figure) -> str:
     return f"{figure.name:<48} {number:>18} {target:>12} {verdict:<7} {figure.note}".rstrip()
 
 
+APART = frozenset({"regret"})
+"""Takes hours, and so runs only if it is named."""
+
+
+def show(name: str, figures: list[Figure], *, as_json: bool) -> None:
+    """One line for each figure."""
+    for figure in figures:
+        if as_json:
+            print(json.dumps({"benchmark": name, **attrs.asdict(figure), "met": figure.met}))
+        else:
+            print(line(figure))
+    sys.stdout.flush()
+
+
 def main() -> None:
     described = "; ".join(f"{name}: {str(run.__doc__).splitlines()[0]}" for name, run in BENCHMARKS.items())
     parser = argparse.ArgumentParser(prog="benchmarks.engine", description=__doc__, epilog=described)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(BENCHMARKS)}; all, if there is none")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of: {', '.join(BENCHMARKS)}; all but regret, if none is given"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, and smaller loads")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of the table")
     options = parser.parse_args()
@@ -56,15 +72,9 @@ def main() -> None:
     if not options.json:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
         print(f"{os.cpu_count()} cores, load {load:.1f} before the start")
-    for name in options.names or BENCHMARKS:
+    for name in options.names or [name for name in BENCHMARKS if name not in APART]:
         begun = time.perf_counter()
-        figures = BENCHMARKS[name](options.quick)
-        for figure in figures:
-            if options.json:
-                print(json.dumps({"benchmark": name, **attrs.asdict(figure), "met": figure.met}))
-            else:
-                print(line(figure))
-        sys.stdout.flush()
+        show(name, BENCHMARKS[name](options.quick), as_json=options.json)
         print(f"{name} took {time.perf_counter() - begun:.0f} s", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Is the policy right, on this machine and with real work? Its regret over a grid of loads, against fixed policies.
+"""``make bench-regret``: is the policy right, on this machine and with real work? Its regret over a grid of loads.
 
 A cell of the grid is a cost of one proof, how many tasks ask at once, how many of their requests repeat others, and
 whether a thread beside them is busy with Python. All arms have the same cache and joining, and differ in the policy
@@ -8,6 +8,7 @@ compared with on the even ones.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import random
@@ -36,6 +37,13 @@ POLICIES: dict[str, Policy] = {
     "fixed": FixedPolicy(),
 }
 BEST_OF = ("inline", "offload")
+LEAST_ROUNDS = 16
+"""In each cell, after one to warm up; half of them to pick the best arm, and half to compare."""
+MOST_ROUNDS = 31
+MOST_SECONDS = 2.0
+"""Of proving in one round; heavier cells are left out."""
+CELL_SECONDS = 20.0
+"""After these a cell gets no more rounds than the least."""
 GRACE = 2e-6
 """Seconds a request that are not held against the policy."""
 RESAMPLES = 500
@@ -108,7 +116,7 @@ async def _round(engine: Engine, cell: Cell, rng: random.Random) -> float:
     return time.perf_counter() - begun
 
 
-async def _cell(cell: Cell, rounds: int, seconds: float) -> dict[str, list[float]]:
+async def _cell(cell: Cell, least: int, rounds: int, seconds: float) -> dict[str, list[float]]:
     rng = random.Random(1)
     times: dict[str, list[float]] = {name: [] for name in POLICIES}
     until = time.perf_counter() + seconds
@@ -123,7 +131,7 @@ async def _cell(cell: Cell, rounds: int, seconds: float) -> dict[str, list[float
                 took = await _round(engines[name], cell, rng)
                 if number:
                     times[name].append(took)
-            if number >= 6 and number % 2 == 0 and time.perf_counter() > until:
+            if number >= least and number % 2 == 0 and time.perf_counter() > until:
                 break
     return times
 
@@ -167,10 +175,17 @@ def cells(most: float, quick: bool) -> list[Cell]:
     ]
 
 
-def bench_regret(quick: bool) -> list[Figure]:
-    """The policy's time over that of the better of always inline and always offload, over the grid."""
-    rounds, most, seconds = (8, 0.02, 0.5) if quick else (31, 2.0, 20.0)
-    found = [regret_of(cell, trio.run(_cell, cell, rounds, seconds)) for cell in cells(most, quick)]
+def bench_regret(quick: bool, most: float | None = None) -> list[Figure]:
+    """The policy's time over that of the better of always inline and always offload, over the grid. Takes hours.
+
+    Args:
+        quick: A thinned grid, fewer rounds and light cells: a minute or two.
+        most: Seconds of proving in one round; heavier cells are left out.
+    """
+    rounds, heaviest, seconds = (8, 0.02, 0.5) if quick else (MOST_ROUNDS, MOST_SECONDS, CELL_SECONDS)
+    least = 6 if quick else LEAST_ROUNDS
+    grid = cells(heaviest if most is None else most, quick)
+    found = [regret_of(cell, trio.run(_cell, cell, least, rounds, seconds)) for cell in grid]
     good = sum(regret.low < 1.10 for regret in found) / len(found)
     # A fixed arm is no oracle either; where the interval is wide, the machine was busy with something else.
     bad = [regret for regret in found if regret.low > 1.25]
@@ -190,3 +205,18 @@ def bench_regret(quick: bool) -> list[Figure]:
         if regret.low > 1.10
     ]
     return figures
+
+
+def main() -> None:
+    from .engine import show
+
+    parser = argparse.ArgumentParser(prog="benchmarks.engine_regret", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a thinned grid, fewer rounds, light cells")
+    parser.add_argument("--most", type=float, metavar="SECONDS", help="leave out what takes longer a round")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of the table")
+    options = parser.parse_args()
+    show("regret", bench_regret(options.quick, options.most), as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -143,7 +143,7 @@ def compare(kernels: Kernels, log_rows: int) -> dict[str, Any]:
 def group_of(library: str, symbol: str) -> str | None:
     """The group of a function; None for what is not part of a proof, such as the interpreter's start."""
     if library.startswith("[kernel"):
-        return "the system: pages"
+        return "the system"
     if not library.startswith("_native"):
         return None
     return next((group for group, pattern in SYMBOLS if re.search(pattern, symbol)), "other")

@@ -59,6 +59,11 @@ def kib(size: float) -> str:
     return f"{size / 1024:.1f} KiB"
 
 
+def picture(title: str, name: str) -> str:
+    """A picture that `plots` draws from the same figures."""
+    return f"\n![{title}]({PICTURES.name}/{name}.png)\n"
+
+
 def setting(arm: Figures) -> str:
     """How an arm is configured."""
     ground = f", {arm['grinding_bits']} bits of grinding" if arm["grinding_bits"] else ""
@@ -108,7 +113,8 @@ def ratios(folder: Path, role: str) -> str:
         cells.append("-" if best is None else f"**{best['prove_ratio']:.1f}**")
         rows.append(cells)
     titles = ["rows", "aprover", *(f"{peer} {number}" for peer, number in versions.items()), "the fastest"]
-    return table(titles, rows)
+    shown = ("How many times as long", "ratios") if role == "usual" else ("Time by rows", "peers")
+    return table(titles, rows) + picture(*shown)
 
 
 def busy(measured: Iterable[Figures]) -> str:
@@ -201,7 +207,7 @@ def sweep(folder: Path) -> str:
             f"\nFrom 2^10 to 2^22 rows the time grows {figures['growth']:.2f} times as much as n log n would: "
             f"{verdict} n log n.{busy(figures['cases'].values())}\n"
         )
-    return text
+    return text + picture("Time, size and memory", "sweep")
 
 
 def kernel_limits(folder: Path) -> str:
@@ -223,7 +229,11 @@ def kernel_limits(folder: Path) -> str:
     verdicts = [f"2^{one['log_rows']}" for one in figures["limits"] if one["sum"] < WANTED_SHARE * one["whole"]]
     text = table(["rows", *groups, "sum", "the whole", "share"], rows)
     missed = f"missed at {', '.join(verdicts)}" if verdicts else "met at each of these sizes"
-    return text + f"\nThe target, a sum of at least {WANTED_SHARE:.0%} of the whole, is {missed}.\n"
+    return (
+        text
+        + f"\nThe target, a sum of at least {WANTED_SHARE:.0%} of the whole, is {missed}.\n"
+        + picture("Shares of the kernels", "limits")
+    )
 
 
 def profile(folder: Path) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aprover.engine.cache import ENTRY_BYTES, ProofCache
-from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core, work
+from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core
 
 KEYS = st.integers(0, 9)
 SIZES = st.integers(0, 2000)
@@ -80,7 +80,7 @@ class TestCache:
     def test_the_bytes_of_the_key_count(self) -> None:
         """A key may be larger than its proof."""
         core = make_core(HandClock(), cache_bytes=10_000)
-        core.submit(FakeRequest("key", key_bytes=5000), FakeWaiter("loop"), work(1e-3))
+        core.submit(FakeRequest("key", key_bytes=5000), FakeWaiter("loop"))
         core.dispatch("loop", tick=1)
         batch, _ = core.pull("one")
         core.finish(batch, [b"x" * 1000], seconds=1e-3)  # type: ignore[arg-type,list-item]

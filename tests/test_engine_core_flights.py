@@ -57,7 +57,7 @@ class Shell:
 
     def submit(self, key: Any, cost: Any = SMALL, port: str = "loop", **options: Any) -> tuple[FakeWaiter, Any]:
         waiter = FakeWaiter(port, key)
-        decision: Any = self.core.submit(FakeRequest(key), waiter, cost, **options)
+        decision: Any = self.core.submit(FakeRequest(key, known=cost), waiter, **options)
         if isinstance(decision, Joined | Queued | Parked | Inline):
             self.perform(decision.effects)
         return waiter, decision
@@ -734,9 +734,12 @@ class TestUnknownShapes:
     def test_others_of_the_shape_are_looked_up_when_they_come_up(self) -> None:
         """So they share a batch."""
         shell = Shell()
-        for i in range(4):
-            shell.core.submit(FakeRequest(i, known=SMALL), FakeWaiter("loop", i), None)
+        requests = [FakeRequest(i, known=None) for i in range(4)]
+        for request in requests:
+            shell.core.submit(request, FakeWaiter("loop"))
         shell.dispatch()
+        for request in requests:
+            request.known = SMALL
         assert len(shell.batch().flights) > 1
         assert all(flight.work is SMALL for flight in shell.core._running)
 
@@ -746,7 +749,7 @@ class TestVerifications:
         """A verification that ended well is no proof."""
         shell = Shell()
         for key, proves in (("proof", True), ("verification", False)):
-            shell.core.submit(FakeRequest(key, proves=proves), FakeWaiter("loop"), work(1e-3), cache=False)
+            shell.core.submit(FakeRequest(key, proves=proves), FakeWaiter("loop"), cache=False)
         shell.dispatch()
         for _ in range(2):
             shell.finish(shell.batch())

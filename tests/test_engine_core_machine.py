@@ -207,7 +207,12 @@ class CoreMachine(RuleBasedStateMachine):
         # The shape of one key is found out by a worker.
         known = None if key == 6 else cost
         decision: Any = self.core.submit(
-            FakeRequest(key), waiter, known, priority=priority, deadline=deadline, cache=cache, tick=self.ticks[port]
+            FakeRequest(key, known=known),
+            waiter,
+            priority=priority,
+            deadline=deadline,
+            cache=cache,
+            tick=self.ticks[port],
         )
         if isinstance(decision, Closed):
             assert self.closed

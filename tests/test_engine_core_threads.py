@@ -106,9 +106,8 @@ class World:
                 key = chance.randrange(40)
                 waiter = FakeWaiter(me, key)
                 trace = "slow" if key == 3 else None
-                decision: Any = self.core.submit(
-                    FakeRequest(key), waiter, work(chance.choice([5e-6, 1e-3, 20e-3]), trace=trace), tick=tick
-                )
+                cost = work(chance.choice([5e-6, 1e-3, 20e-3]), trace=trace)
+                decision: Any = self.core.submit(FakeRequest(key, known=cost), waiter, tick=tick)
                 if isinstance(decision, Hit):
                     assert decision.proof == proof_of(key)
                     answered["hit"] += 1
@@ -182,7 +181,7 @@ class TestThreads:
         assert now.requests == LOOPS * REQUESTS == now.hits + now.joins + now.flights
         assert now.flights == now.proofs + now.failed + now.cancelled
         assert not world.core._seats
-        assert isinstance(world.core.submit(FakeRequest(1), FakeWaiter(0), None), Closed)
+        assert isinstance(world.core.submit(FakeRequest(1), FakeWaiter(0)), Closed)
 
     def test_closing_in_the_middle_answers_everybody(self) -> None:
         """close("cancel") from another thread, while loops submit and workers work."""
@@ -194,7 +193,7 @@ class TestThreads:
         closer = threading.Thread(target=lambda: world.perform(world.core.close("cancel")))
         for i in range(2000):
             waiter = FakeWaiter("loop", i)
-            decision: Any = world.core.submit(FakeRequest(100 + i), waiter, work(1e-3), tick=i)
+            decision: Any = world.core.submit(FakeRequest(100 + i, known=work(1e-3)), waiter, tick=i)
             if isinstance(decision, Closed):
                 break
             waiting.add(waiter)

@@ -415,59 +415,78 @@ def break_core(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Core, where, broken)
 
 
+async def errors_of_three(engine: Engine) -> list[BaseException]:
+    """What two who ask for the same, and one who asks for something else, are told."""
+    errors: list[BaseException] = []
+
+    async def one(program: Fibonacci) -> None:
+        try:
+            await engine.prove(program)
+        except aprover.AproverError as error:
+            errors.append(error)
+
+    same = fresh()
+    with anyio.fail_after(TIMEOUT):
+        async with anyio.create_task_group() as group:
+            for program in (same, same, fresh()):
+                group.start_soon(one, program)
+    assert len(errors) == 3
+    return errors
+
+
 class TestBugsInTheCore:
     """Whoever waits gets EngineClosed with the bug as its cause, all threads end, and the block says so too."""
 
     @pytest.mark.parametrize("loop", LOOPS)
-    @pytest.mark.parametrize("where", ["pull", "finish", "dispatch", "begin", "submit"])
+    @pytest.mark.parametrize("where", ["pull", "finish", "dispatch", "submit"])
     def test_nobody_waits_for_ever(self, loop: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Wherever the bug is."""
-
-        async def one(engine: Engine, errors: list[BaseException], program: Fibonacci) -> None:
-            try:
-                await engine.prove(program)
-            except (EngineClosed, ProveError) as error:
-                errors.append(error)
+        before = set(threading.enumerate())
 
         async def main() -> None:
-            errors: list[BaseException] = []
-            program = fresh()
             async with aprover.open_engine(policy=aprover.AlwaysOffload(), workers=1) as engine:
                 await engine.prove(fresh())
-                break_core(where, monkeypatch)
-                with anyio.fail_after(TIMEOUT):
-                    async with anyio.create_task_group() as group:
-                        for asked in (program, program, fresh()):
-                            group.start_soon(one, engine, errors, asked)
-                assert len(errors) == 3
-                assert all(isinstance(error.__cause__, Bug) for error in errors)
-                if where != "begin":
-                    monkeypatch.undo()
-                    with pytest.raises(EngineClosed):
-                        await engine.prove(fresh())
+                with monkeypatch.context() as patch:
+                    break_core(where, patch)
+                    errors = await errors_of_three(engine)
+                assert all(type(error) is EngineClosed and isinstance(error.__cause__, Bug) for error in errors)
+                with pytest.raises(EngineClosed):
+                    await engine.prove(fresh())
 
-        # What `begin` raises belongs to the batch, and can be told its waiters: it is no reason to end.
-        if where == "begin":
+        with pytest.raises(RuntimeError, match="bug") as caught:
             run_on(loop, main)
-        else:
-            with pytest.raises(RuntimeError, match="bug") as caught:
-                run_on(loop, main)
-            assert isinstance(caught.value.__cause__, Bug)
-        assert not [thread for thread in threading.enumerate() if thread.name.startswith("aprover worker")]
+        assert isinstance(caught.value.__cause__, Bug)
+        assert set(threading.enumerate()) <= before
+
+    @pytest.mark.parametrize("loop", LOOPS)
+    def test_what_begin_raises_fails_its_batch(self, loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It can be told those who wait, so the engine goes on."""
+
+        async def main() -> None:
+            async with aprover.open_engine(policy=aprover.AlwaysOffload(), workers=1) as engine:
+                with monkeypatch.context() as patch:
+                    break_core("begin", patch)
+                    errors = await errors_of_three(engine)
+                assert all(type(error) is ProveError and isinstance(error.__cause__, Bug) for error in errors)
+                assert await engine.prove(fresh())
+
+        run_on(loop, main)
 
     def test_a_blocking_call_ends_and_the_default_engine_is_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The next call gets a new one."""
         assert aprover.prove_sync(fresh())
         old = opening._default
         assert old is not None
-        break_core("finish", monkeypatch)
-        with pytest.raises(EngineClosed) as caught:
-            aprover.prove_sync(Fibonacci(5000, a=next(TAGS)))
+        with monkeypatch.context() as patch:
+            break_core("finish", patch)
+            with pytest.raises(EngineClosed) as caught:
+                aprover.prove_sync(Fibonacci(5000, a=next(TAGS)))
         assert isinstance(caught.value.__cause__, Bug)
-        monkeypatch.undo()
         assert aprover.prove_sync(fresh())
         assert opening._default is not old
         assert old.join(TIMEOUT)
+        assert old.supervisor_thread is not None
+        old.supervisor_thread.join(TIMEOUT)
 
 
 MIDDLES = ["aprover.engine.flights:FlightQueue.push", "aprover.engine.engine:Engine.perform"]

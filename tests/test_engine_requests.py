@@ -577,7 +577,7 @@ class TestFailures:
                     await trio.to_thread.run_sync(engine.prove_batch_sync, programs)
             seen = engine.statistics()
             assert (seen.waiters, seen.pending, seen.failed) == (0, 0, 0)
-            assert calls == count
+            assert calls >= count  # those who left late were begun by a worker
             assert len(await engine.prove_batch(programs)) == 200
 
 

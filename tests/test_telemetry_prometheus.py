@@ -93,6 +93,30 @@ class TestHistograms:
         assert scraped("aprover_prediction_error_ratio_count") == batches
         assert scraped("aprover_prediction_error_ratio_sum") > 0
         assert not scraped.metrics._batches
+        assert not scraped.metrics._predicted
+
+    def test_the_prediction_that_counts_is_the_last_one(self, scraped: Scraped) -> None:
+        """When a batch begins, a shape that nobody knows has none yet."""
+        batch = {"batch": 1, "size": 1, "flights": [3], "predicted": 0.005, "placement": "offload"}
+        scraped.metrics("prove.batch_started", {"engine": 1, **batch, "reason": "always", "queue_wait": 0.0})
+        ended = {"flight": 3, "predicted": 0.5, "reason": "always", "outcome": "proved", "waiters": 1}
+        scraped.metrics("prove.flight_ended", {"engine": 1, **ended})
+        scraped.metrics("prove.batch_finished", {"engine": 1, "batch": 1, "size": 1, "seconds": 0.25})
+        assert scraped("aprover_prediction_error_ratio_sum") == 0.5
+
+    async def test_what_was_cancelled_says_nothing_of_the_prediction(self, scraped: Scraped) -> None:
+        """It ended early."""
+        async with (
+            aprover.open_engine(trace=scraped.metrics, policy=aprover.AlwaysOffload()) as engine,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(engine.prove, LARGE)
+            while not engine.statistics().running:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert scraped("aprover_batch_seconds_count") == 1
+        assert scraped("aprover_prediction_error_ratio_count") == 0
+        assert not scraped.metrics._predicted
 
     def test_a_batch_that_began_unheard_is_not_measured(self, scraped: Scraped) -> None:
         """There is no prediction to compare it with."""

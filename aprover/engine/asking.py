@@ -107,7 +107,6 @@ class Asking(EngineLife):
             answer: Decision = self._core.submit(
                 request,
                 waiter,
-                request.known_work(),
                 priority=priority,
                 deadline=deadline,
                 cache=cache,

@@ -1,6 +1,6 @@
 """The proof cache: least recently used first out, bounded in bytes.
 
-Plain LRU, on purpose. W-TinyLFU was measured against it (benchmarks/cache_policies.py) ; see there for the figures.
+Plain LRU, on purpose: docs/architecture.md has the figures of W-TinyLFU against it (``make bench-cache``).
 """
 
 from __future__ import annotations

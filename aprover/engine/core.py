@@ -9,12 +9,12 @@ The way of a request, as the shells see it::
     port (a loop's own thread)                       worker (a thread)
     --------------------------                       -----------------
     hit(request, port)   the quickest way in         while (task := pull(me)) is not STOP:
-    submit(request, waiter, work) -> Decision            None   -> sleep until an effect wakes me
+    submit(request, waiter) -> Decision                  None   -> sleep until an effect wakes me
         Hit, Joined, Expired, Closed ...                 Help   -> task.team.help(task.leave)
         Inline -> make the proof here;                   Batch  -> survey what is unknown: surveyed(task, work);
                   inline_done(...)                                 prepare all; begin(task) -> those still wanted;
         Queued -> effects.dispatch names the port:                 one C call; finish(task, results, ...)
-    dispatch(port) once in the next pass of the loop               perform the effects (deliver to each loop)
+    dispatch(port) once when the loop's pass ends                  perform the effects (deliver to each loop)
         -> a Batch to run on this thread, and workers to wake
     leave(waiter) when the waiter is cancelled       the supervisor: expire() at effects.timer; close(mode)
 
@@ -37,7 +37,7 @@ import attrs
 
 from ..backends import ProvingCancelled
 from ..proof import Proof
-from .cost import UNKNOWN_WORK, CostModel, Work
+from .cost import CostModel, Work
 from .flights import Flight, State
 from .ledger import HIT_SECONDS, SUBMIT_SECONDS, Ended
 from .messages import (
@@ -146,7 +146,6 @@ class Core(Placing):
         self,
         request: Request,
         waiter: Waiter,
-        work: Work | None,
         *,
         priority: int = 0,
         deadline: float = FOREVER,
@@ -157,9 +156,9 @@ class Core(Placing):
         """Answers from the cache, joins an identical flight, or opens one.
 
         Args:
-            request: Its hash and equality run no code of a user.
+            request: What it runs here is no code of a user: hash, equality, and `Request.known_work` if a flight is
+                opened. If that is None, a worker has to find out what the proof will cost.
             waiter: Made for this one request.
-            work: What the proof would cost; None if its shape is not known yet, and a worker has to find out.
             priority: Larger goes first.
             deadline: On the core's clock. A hit is a hit even after it.
             cache: False neither reads nor stores; it still joins.
@@ -193,7 +192,7 @@ class Core(Placing):
             if state is None or state.tick != tick:
                 state = self._port(waiter.port, tick)
             state.arrive(caller)
-            flight = self._open(request, UNKNOWN_WORK if work is None else work, now)
+            flight = self._open(request, now)
             flight.store = cache
             if self._pending >= self._max_pending:
                 effects = Effects()

@@ -14,7 +14,7 @@ import attrs
 
 from ..proof import Proof
 from .cache import ProofCache
-from .cost import CostModel, Work
+from .cost import UNKNOWN_WORK, CostModel
 from .crew import Crew
 from .flights import Deadlines, Flight, FlightQueue, Seat, State, Step
 from .loop_state import LoopState
@@ -132,7 +132,8 @@ class Ledger(ABC):
             state.enter(tick)
         return state
 
-    def _open(self, request: Request, work: Work, now: float) -> Flight:
+    def _open(self, request: Request, now: float) -> Flight:
+        work = request.known_work() or UNKNOWN_WORK
         self._numbers += 1
         self._count.flights += 1
         flight = Flight(self._numbers, request, work, self._machine.cost.predict(work), now)
@@ -251,11 +252,9 @@ class Ledger(ABC):
         self._running.discard(flight)
         self._pending -= 1
         self._forget(flight)
-        outcome: Outcome
         if isinstance(result, BaseException):
             flight.step(Step.FAIL)
             self._count.failed += 1
-            outcome = Failed(result)
             name = "failed"
         else:
             flight.step(Step.PROVE)
@@ -265,12 +264,11 @@ class Ledger(ABC):
                 self._count.verifications += 1
             if flight.store:
                 self._cache.put(flight.key, result, size)
-            outcome = Proved(result)
             name = "proved"
         if self.events:
             self._log(effects, name, flight, waiters=len(flight.seats))
         if flight.seats:
-            self._answer(flight, outcome, ended)
+            self._answer(flight, Failed(result) if isinstance(result, BaseException) else Proved(result), ended)
 
     def _expired(self, flights: list[Flight], effects: Effects, ended: Ended) -> None:
         """They came up in a queue, and were taken out, after the last deadline of their waiters."""

@@ -136,7 +136,7 @@ class Effects:
     wake: list[Worker] = attrs.field(factory=list)
     """Idle workers that are to call `Core.pull` now. Each is named once for each time that it went idle."""
     dispatch: list[Port] = attrs.field(factory=list)
-    """Ports that are to call `Core.dispatch` in the next pass of their loop. Named once until they have."""
+    """Ports that are to call `Core.dispatch` when this pass of their loop ends. Named once until they have."""
     timer: float | None = None
     """A new earliest deadline, on the core's clock: call `Core.expire` then."""
     events: list[Event] = attrs.field(factory=list)

@@ -18,6 +18,8 @@ from .policy import LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Placement,
 
 __all__ = ["RELEASED_AT_ONCE", "SAMPLED", "Placing"]
 
+SHORTEST_SPLIT = 1e-3
+"""Seconds of predicted work about which no policy is asked whether to split it."""
 PATIENCE = 5e-3
 """A worker that is held back, because threads hinder each other, is not held back behind longer work than this."""
 FAIRNESS = 4
@@ -201,7 +203,7 @@ class Placing(Ledger):
         """Whether several workers are to make a batch of one."""
         flight = batch.flights[0]
         work = flight.work
-        if work.splittable and self._workers > 1 and not self._queue.count:
+        if work.splittable and flight.predicted >= SHORTEST_SPLIT and self._workers > 1 and not self._queue.count:
             batch.split = self._policy.split(self._machine.cost.predict_proof(work), self._load(None, now))
             if batch.split:
                 self._count.offloaded -= 1

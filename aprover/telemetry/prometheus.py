@@ -10,7 +10,8 @@ metric                             kind      labels, and what it measures
 ``aprover_queue_wait_seconds``     histogram the longest wait of a flight in each batch, from opening to start
 ``aprover_batch_size``             histogram flights in a batch
 ``aprover_batch_seconds``          histogram placement: the C call of a batch
-``aprover_prediction_error_ratio`` histogram measured by predicted seconds of a batch; 1 is a perfect prediction
+``aprover_prediction_error_ratio`` histogram measured by predicted seconds of a batch of proofs; 1 is perfect. A
+                                             trace() in Python is predicted and not measured
 ================================== ========= ==========================================================================
 
 And of engines that are watched, read from their statistics when Prometheus asks, with the label engine:
@@ -41,6 +42,9 @@ __all__ = ["PrometheusMetrics"]
 SECONDS = (25e-6, 1e-4, 25e-5, 1e-3, 25e-4, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (0.25, 0.5, 0.71, 0.83, 0.91, 1.0, 1.1, 1.2, 1.41, 2.0, 4.0)
+
+_Key = tuple[Any, Any]
+"""The number of an engine, and one of its own."""
 
 _OUTCOMES = frozenset(f"prove.{name}" for name in ("hit", "completed", "cancelled", "rejected", "failed"))
 
@@ -102,8 +106,11 @@ class PrometheusMetrics:
             registry=registry,
         )
         self._lock = threading.Lock()
-        self._batches: dict[tuple[Any, Any], tuple[Any, str]] = {}
-        """Of each batch under way, by engine and number: the predicted seconds and the placement."""
+        self._batches: dict[_Key, tuple[str, list[_Key]]] = {}
+        """Of each batch under way: the placement and the flights."""
+        self._predicted: dict[_Key, float | None] = {}
+        """Of each of these flights, once it has a proof: the predicted seconds, which are not known when it begins if
+        nobody had looked at its shape before."""
         self._watched: weakref.WeakSet[Engine] = weakref.WeakSet()
         registry.register(_Statistics(self._watched))
 
@@ -125,25 +132,37 @@ class PrometheusMetrics:
             self._flights.labels("inline", fields["reason"]).inc()
         elif name == "prove.batch_started":
             self._batch_started(fields)
+        elif name == "prove.flight_ended":
+            self._flight_ended(fields)
         elif name == "prove.batch_finished":
             self._batch_finished(fields)
 
     def _batch_started(self, fields: Mapping[str, Any]) -> None:
-        placement, size = fields["placement"], fields["size"]
+        engine, placement, size = fields["engine"], fields["placement"], fields["size"]
+        flights = [(engine, number) for number in fields["flights"]]
         with self._lock:
-            self._batches[fields["engine"], fields["batch"]] = fields["predicted"], placement
+            self._batches[engine, fields["batch"]] = placement, flights
+            self._predicted.update(dict.fromkeys(flights))
         self._flights.labels(placement, fields["reason"]).inc(size)
         self._batch_size.observe(size)
         self._queue_wait.observe(fields["queue_wait"])
 
+    def _flight_ended(self, fields: Mapping[str, Any]) -> None:
+        key = fields["engine"], fields["flight"]
+        with self._lock:
+            if key in self._predicted and fields["outcome"] == "proved":
+                self._predicted[key] = fields["predicted"]
+
     def _batch_finished(self, fields: Mapping[str, Any]) -> None:
         with self._lock:
-            predicted, placement = self._batches.pop((fields["engine"], fields["batch"]), (None, ""))
-        if predicted is None:
+            placement, flights = self._batches.pop((fields["engine"], fields["batch"]), ("", []))
+            predicted = [self._predicted.pop(flight, None) for flight in flights]
+        if not flights:
             return  # it began before anybody listened
         self._batch_seconds.labels(placement).observe(fields["seconds"])
-        if predicted > 0:
-            self._error.observe(fields["seconds"] / predicted)
+        known = [seconds for seconds in predicted if seconds]
+        if len(known) == len(predicted):  # else something failed or was cancelled
+            self._error.observe(fields["seconds"] / sum(known))
 
 
 class _Statistics:

@@ -1,9 +1,10 @@
 """``make bench-peers``: this project and others on the same statement, interleaved; ratios first.
 
 Each arm is a process that stays alive. In each round all of them make their proofs, in random order, one at a time and
-on one thread; a ratio is the median over the rounds of the ratio within a round. Times include making the trace, from
-a request to the proof's bytes, and from bytes to a verdict. Memory is what one proof needs at most: of the others the
-live bytes of their heap, of this project the peak of the process less what it held before its first proof.
+on one thread; a ratio is the median over the rounds of the ratio within a round. Times are those of the thread, so that
+other work on the machine is not counted; they include making the trace, end with the proof's bytes, and for verifying
+begin with them. Memory is what one proof needs at most: of the others the live bytes of their heap, of this project the
+peak of the process less what it held before its first proof.
 """
 
 from __future__ import annotations

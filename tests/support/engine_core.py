@@ -38,14 +38,14 @@ class FakeWaiter:
     name: int | str = ""
 
 
-@attrs.frozen
+@attrs.define
 class FakeRequest:
     """A request whose key is all there is of it."""
 
     key: Hashable
     key_bytes: int = 16
     proves: bool = True
-    known: Work | None = None
+    known: Work | None = attrs.field(factory=lambda: work(100e-6))
 
     def known_work(self) -> Work | None:
         """What is known by now."""

@@ -137,7 +137,7 @@ class Sim:
         self.open += 1
 
         def job() -> tuple[float, Callable[[], None]]:
-            decision = self.core.submit(FakeRequest(key), FakeWaiter("loop"), self.work, tick=self.tick)
+            decision = self.core.submit(FakeRequest(key, known=self.work), FakeWaiter("loop"), tick=self.tick)
             if isinstance(decision, Hit):
                 if decision.over_budget:
                     self.soon(lambda: (YIELD, self.answered))

@@ -74,58 +74,25 @@ def page_data(run: Run) -> dict[str, Any]:
     missing is -1.
     """
     names = _Names()
-    batches = {(bar.engine, bar.number): i for i, bar in enumerate(run.bars) if bar.number is not None}
-    # A request whose end was not told, or that ran on the caller's own thread, has no batch's number.
-    makers = {(bar.engine, flight): i for i, bar in enumerate(run.bars) for flight in bar.flights}
-
-    def bar_of(request: RequestSpan) -> int:
-        found = batches.get((request.engine, request.batch)) if request.batch is not None else None
-        if found is None and request.flight is not None:
-            found = makers.get((request.engine, request.flight))
-        return -1 if found is None else found
-
     asked, made = (Counter(item.lane for item in items) for items in (run.requests, run.bars))
     loops, loop_names = _numbered(run.loops, asked + made, "threads", lambda lane: lane.thread)
     workers, worker_names = _numbered(run.workers, made, "workers", lambda lane: _worker_name(lane, run.workers))
     lanes = {**loops, **{lane: len(loop_names) + number for lane, number in workers.items()}}
+    timeline = run.timeline
     return {
         "about": {
-            "started": run.timeline.started.isoformat(),
+            "started": timeline.started.isoformat(),
             "seconds": run.seconds,
-            "version": run.timeline.made_by,
-            "cpus": run.timeline.cpus,
-            "events": len(run.timeline),
-            "dropped": run.timeline.dropped,
+            "version": timeline.made_by,
+            "cpus": timeline.cpus,
+            "events": len(timeline),
+            "dropped": timeline.dropped,
         },
         "fates": [fate.value for fate in FATES],
         "loops": loop_names,
         "workers": worker_names,
-        "requests": {
-            "start": list(_differences(request.start for request in run.requests)),
-            "seconds": [_units(request.seconds) for request in run.requests],
-            "number": [request.number for request in run.requests],
-            "loop": [loops[request.lane] for request in run.requests],
-            "fate": [FATES.index(request.fate) for request in run.requests],
-            "program": [names[request.program] for request in run.requests],
-            "flight": [_or_none(request.flight) for request in run.requests],
-            "bar": [bar_of(request) for request in run.requests],
-            "predicted": [_units(request.predicted) for request in run.requests],
-            "reason": [names[request.error or request.reason] for request in run.requests],
-        },
-        "bars": {
-            "start": list(_differences(bar.start for bar in run.bars)),
-            "seconds": [_units(bar.seconds) for bar in run.bars],
-            "lane": [lanes[bar.lane] for bar in run.bars],
-            "placement": [names[bar.placement] for bar in run.bars],
-            "number": [_or_none(bar.number) for bar in run.bars],
-            "size": [len(bar.flights) for bar in run.bars],
-            "programs": [names[_listed(bar)] for bar in run.bars],
-            "predicted": [_units(bar.predicted) for bar in run.bars],
-            "measured": [_units(bar.measured) for bar in run.bars],
-            "wait": [_units(bar.queue_wait) for bar in run.bars],
-            "reason": [names[bar.reason] for bar in run.bars],
-            "finished": [int(bar.finished) for bar in run.bars],
-        },
+        "requests": _request_columns(run, loops, names),
+        "bars": _bar_columns(run.bars, lanes, names),
         "queue": {
             "start": list(_differences(at for at, _ in run.queue)),
             "depth": [depth for _, depth in run.queue],
@@ -136,6 +103,49 @@ def page_data(run: Run) -> dict[str, Any]:
             for line in run.reasons()
         ],
         "names": names.all(),
+    }
+
+
+def _request_columns(run: Run, loops: Mapping[Lane, int], names: _Names) -> dict[str, list[int]]:
+    batches = {(bar.engine, bar.number): i for i, bar in enumerate(run.bars) if bar.number is not None}
+    # A request whose end was not told, or that ran on the caller's own thread, has no batch's number.
+    makers = {(bar.engine, flight): i for i, bar in enumerate(run.bars) for flight in bar.flights}
+
+    def bar_of(request: RequestSpan) -> int:
+        found = batches.get((request.engine, request.batch)) if request.batch is not None else None
+        if found is None and request.flight is not None:
+            found = makers.get((request.engine, request.flight))
+        return -1 if found is None else found
+
+    requests = run.requests
+    return {
+        "start": list(_differences(request.start for request in requests)),
+        "seconds": [_units(request.seconds) for request in requests],
+        "number": [request.number for request in requests],
+        "loop": [loops[request.lane] for request in requests],
+        "fate": [FATES.index(request.fate) for request in requests],
+        "program": [names[request.program] for request in requests],
+        "flight": [_or_none(request.flight) for request in requests],
+        "bar": [bar_of(request) for request in requests],
+        "predicted": [_units(request.predicted) for request in requests],
+        "reason": [names[request.error or request.reason] for request in requests],
+    }
+
+
+def _bar_columns(bars: Sequence[Bar], lanes: Mapping[Lane, int], names: _Names) -> dict[str, list[int]]:
+    return {
+        "start": list(_differences(bar.start for bar in bars)),
+        "seconds": [_units(bar.seconds) for bar in bars],
+        "lane": [lanes[bar.lane] for bar in bars],
+        "placement": [names[bar.placement] for bar in bars],
+        "number": [_or_none(bar.number) for bar in bars],
+        "size": [len(bar.flights) for bar in bars],
+        "programs": [names[_listed(bar)] for bar in bars],
+        "predicted": [_units(bar.predicted) for bar in bars],
+        "measured": [_units(bar.measured) for bar in bars],
+        "wait": [_units(bar.queue_wait) for bar in bars],
+        "reason": [names[bar.reason] for bar in bars],
+        "finished": [int(bar.finished) for bar in bars],
     }
 
 

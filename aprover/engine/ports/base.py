@@ -5,7 +5,8 @@ Theory of operation
 A port belongs to one engine and one event loop (or one plain thread). Other threads call `deliver` and `schedule` only.
 Both leave a note and then see to it that `turn` runs on the loop, at the latest in its next pass. A turn resolves at
 most `SLICE` waiters, and lets the core release what was submitted since the last turn; that may give it a batch to
-run here. If more is left, the next pass has another turn, so that the loop's other tasks always get theirs.
+run here. If more is left, the next pass has another turn, so that the loop's other tasks always get theirs. (A loop
+that says when a pass ends, as Trio does, has what was submitted in it released then, without another pass.)
 
 Only the loop's own thread touches its tasks and futures. A waiter that was cancelled in the meantime is marked
 `gone`, on that same thread, and skipped there; so a cancellation and a delivery cannot cross.
@@ -71,7 +72,7 @@ class Port(ABC):
 
     @abstractmethod
     def schedule(self) -> None:
-        """Has `Core.dispatch` called in the next pass of the loop. Any thread."""
+        """Has `Core.dispatch` called at the end of this pass of the loop, or in the next. Any thread."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -209,16 +210,20 @@ class LoopPort(Port):
                 assert resolve is not None
                 resolve(outcome)
         if self._wanted:
-            self._wanted = False
-            lag, notice = max(0.0, time.perf_counter() - self._scheduled_at), self._notice
-            self._notice = None
-            if self.engine.dispatch(self, tick, lag, notice):
-                self._wanted = True
-                self._scheduled_at = time.perf_counter()
+            self._release()
         if inbox or self._wanted:
             self._turn_soon()
         elif self._stopping:
             self._end()
+
+    def _release(self) -> None:
+        """Has the core release what was submitted."""
+        self._wanted = False
+        lag, notice = max(0.0, time.perf_counter() - self._scheduled_at), self._notice
+        self._notice = None
+        if self.engine.dispatch(self, self.tick, lag, notice):
+            self._wanted = True
+            self._scheduled_at = time.perf_counter()
 
     @abstractmethod
     def _end(self) -> None:

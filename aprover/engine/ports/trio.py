@@ -1,10 +1,13 @@
 """The port of a Trio run: a system task that sleeps until there is something to do, holds no user work, and ends with
-the loop. Passes are counted by an instrument with the one method that Trio calls once a pass (0.7 us each).
+the loop; and an instrument, with two methods that Trio calls once a pass (0.7 us each). They count the passes, and
+release what was submitted in a pass at its end, when all its tasks have had their turn and before the loop may sleep.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
@@ -30,11 +33,20 @@ def protect(*functions: Callable[..., object]) -> None:
         trio.lowlevel.enable_ki_protection(function)
 
 
-class _Ticks:
-    """Counts the passes of the loop for a port."""
+def _nothing() -> None:
+    pass
+
+
+class _Passes:
+    """Counts the passes of the loop for a port, and tells it of their ends."""
 
     def __init__(self, port: TrioPort) -> None:
         self._port = port
+
+    def before_io_wait(self, timeout: float) -> None:
+        port = self._port
+        if port._wanted:
+            port.end_pass(timeout)
 
     def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's
         self._port.tick += 1
@@ -43,7 +55,7 @@ class _Ticks:
 class TrioPort(LoopPort):
     """See the module's docstring. Made inside the run that it serves."""
 
-    __slots__ = ("_asleep", "_due", "_ended", "_task", "_ticks", "token")
+    __slots__ = ("_asleep", "_due", "_ended", "_passes", "_task", "token")
 
     def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
@@ -51,8 +63,8 @@ class TrioPort(LoopPort):
         self._asleep = False
         self._due = False
         self._ended = trio.Event()
-        self._ticks = _Ticks(self)
-        trio.lowlevel.add_instrument(self._ticks)  # type: ignore[arg-type] # Trio takes any part of an Instrument
+        self._passes = _Passes(self)
+        trio.lowlevel.add_instrument(self._passes)  # type: ignore[arg-type] # Trio takes any part of an Instrument
         self._task = trio.lowlevel.spawn_system_task(self._run, name="aprover port")
 
     # The system task
@@ -76,7 +88,24 @@ class TrioPort(LoopPort):
             # Also when the run ends, and cancels its system tasks.
             self._ended.set()
             self.engine.port_died(self)
-            trio.lowlevel.remove_instrument(self._ticks)  # type: ignore[arg-type]
+            trio.lowlevel.remove_instrument(self._passes)  # type: ignore[arg-type]
+
+    def schedule(self) -> None:
+        """See `Port.schedule`. The end of this pass will see it; only from elsewhere, the loop has to be woken."""
+        self._wanted = True
+        self._scheduled_at = time.perf_counter()
+        if threading.get_ident() != self.thread:
+            self._stir()
+
+    def end_pass(self, timeout: float) -> None:
+        """Releases what was submitted in this pass.
+
+        Args:
+            timeout: For how long the loop is going to sleep then. That was settled before this could wake anybody.
+        """
+        self._release()
+        if timeout > 0 and (self._wanted or self._due):
+            self.token.run_sync_soon(_nothing, idempotent=True)
 
     def _turn_soon(self) -> None:
         self._due = True
