@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import aprover
 from aprover import loading, prover
 from aprover.air import AirBuilder, Program, private
 from aprover.air.field import P
+from aprover.backends import Control, backend_named, prepare_proof, prove_prepared
 from aprover.errors import ProgramError, ProveError, VerificationError
 from aprover.programs import Fibonacci, Poseidon2Chain
-from aprover.proof import shape_of
+from aprover.proof import Proof, shape_of
 from aprover.security import Parameters, choose, layout_of
 
 from .programs_for_tests import SAMPLES, TABLE_SAMPLES, Relay, Squares, Weighted
@@ -158,6 +160,22 @@ class TestZeroKnowledge:
         assert first[8:40] != second[8:40]  # the trace's cap
         check(program, first, "portable")
         check(program, second, "auto")
+
+    @pytest.mark.parametrize("program", [Fibonacci(20), Relay(16, 5)], ids=named)
+    def test_both_ways_to_a_backend_mask(self, program: Program) -> None:
+        """A proof that was prepared says the same as one that was made at once, and the verifier asks for neither."""
+        options: dict[str, Any] = {"security": 100, "prefer": "time", "control": Control(), "zk": True}
+        (prepared,) = prove_prepared([prepare_proof(program, **options)])
+        assert isinstance(prepared, Proof)
+        for proof in (prepared, backend_named("stark").prove(program, **options)):
+            assert proof.parameters.zk
+            assert proof.security.proven_bits >= 100
+            assert aprover.verify(proof, program=type(program)) == program.statement()
+
+    def test_a_hash_of_the_trace_hides_nothing(self) -> None:
+        """So the trace backend refuses."""
+        with pytest.raises(ProgramError, match="zk"):
+            backend_named("trace").prove(Fibonacci(20), security=100, prefer="time", control=Control(), zk=True)
 
     def test_leaves_and_openings_have_nothing_in_common(self) -> None:
         """No 20 bytes at the place of an opening are the same in two proofs of one statement."""

@@ -69,11 +69,11 @@ class Backend(Protocol):
 
     name: BackendName
 
-    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control) -> Proof:
-        """Makes the proof.
+    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:
+        """Makes the proof, with `zk` one that hides the private inputs.
 
         Raises:
-            ProgramError: The program, its inputs or its trace are wrong.
+            ProgramError: The program, its inputs or its trace are wrong, or this backend has no such proofs.
             SecurityError: The program's shape cannot reach `security` proven bits.
             ProveError: Proving failed.
             ProvingCancelled: `control` was cancelled.
@@ -88,7 +88,7 @@ class Backend(Protocol):
         """
         ...
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer) -> Cost:
+    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:
         """Predicts what `prove` costs, without any of its work."""
         ...
 

@@ -35,10 +35,10 @@ class StarkBackend:
 
     name: BackendName = "stark"
 
-    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control) -> Proof:
+    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:
         """See `Backend.prove`."""
-        shape = shape_of(program.compiled())
-        parameters = choose(shape, security, prefer)
+        shape = shape_of(program.compiled(zk=zk))
+        parameters = choose(shape, security, prefer, zk)
         statement = program.statement()
         control.check()
         control.phase = "prove"
@@ -55,11 +55,11 @@ class StarkBackend:
         if reached < min_security:
             raise SecurityError(f"{reached:.1f} proven bits, fewer than {min_security}", reachable=reached)
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer) -> Cost:
+    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:
         """See `Backend.cost`. Does not count a user's own trace() and public_outputs()."""
-        air = program.compiled()
+        air = program.compiled(zk=zk)
         shape = shape_of(air)
-        parameters = choose(shape, security, prefer)
+        parameters = choose(shape, security, prefer, zk)
         return Cost(
             duration=SECONDS_PER_PROOF + SECONDS_PER_PREDICTED_NANOSECOND * predicted_time(shape, parameters),
             proof_bytes=HEADER_BYTES + STATEMENT_BYTES + proof_size(shape, parameters),
@@ -101,13 +101,16 @@ class _TimedTrace:
         self._control.phase = "prove"
 
 
-def stark_parameters(air: CompiledAir, security: int, prefer: Prefer) -> Parameters:
+def stark_parameters(air: CompiledAir, security: int, prefer: Prefer, zk: bool = False) -> Parameters:
     """The parameters that `StarkBackend` proves with.
+
+    Args:
+        air: For zero knowledge if `zk`.
 
     Raises:
         SecurityError: The shape cannot reach `security` proven bits.
     """
-    return choose(shape_of(air), security, prefer)
+    return choose(shape_of(air), security, prefer, zk)
 
 
 def prepare_proof(
@@ -117,6 +120,7 @@ def prepare_proof(
     prefer: Prefer,
     control: Control,
     traced: Callable[[float], object] | None = None,
+    zk: bool = False,
 ) -> PreparedProof:
     """The part of `StarkBackend.prove` before the work, for `prove_prepared`. Runs public_outputs().
 
@@ -126,7 +130,7 @@ def prepare_proof(
     Raises:
         As `Backend.prove`.
     """
-    parameters = stark_parameters(program.compiled(), security, prefer)
+    parameters = stark_parameters(program.compiled(zk=zk), security, prefer, zk)
     statement = program.statement()
     control.check()
     job = prover.prepare(program, parameters, control=control)
