@@ -18,35 +18,57 @@ SCALE = 200
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """One shape with one choice of parameters."""
+class TableCase:
+    """One table of a case: what rounds depend on."""
 
     log_height: int
     rows_read: int
     constraints: int
-    degree: int
     openings: int
+    """with the chunks"""
+    interactions: int
+    log_length: int
+    last_chunk: int
+    """the power of x before the last chunk"""
+    degrees: tuple[tuple[int, int], ...]
+    """For each constraint (d, extra): its degree is d times that of the columns, and extra."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One shape with one choice of parameters, laid out by hand."""
+
+    tables: tuple[TableCase, ...]
+    bus_width: int
+    log_lengths: tuple[int, ...]
+    """of the levels"""
     narrow: bool
+    masked: bool
     log_blowup: int
     queries: int
     grinding_bits: int
     independent: bool
 
     @property
-    def k(self) -> int:
-        return 1 << self.log_height
-
-    @property
     def blowup(self) -> int:
         return 1 << self.log_blowup
 
-    @property
-    def n(self) -> int:
-        return self.k * self.blowup
+    def n(self, t: int) -> int:
+        return self.blowup << self.log_lengths[t]
+
+    def arity(self, t: int) -> int:
+        return 2 ** (self.log_lengths[t] - self.log_lengths[t + 1])
+
+    def has_tables(self, t: int) -> bool:
+        return any(table.log_length == self.log_lengths[t] for table in self.tables)
 
     @property
     def indices(self) -> int:
-        return self.n // 8 if self.narrow else self.n
+        return self.n(0) // self.arity(0) if self.narrow else self.n(0)
+
+    @property
+    def rho(self) -> Fraction:
+        return max(Fraction(2**table.log_length + table.rows_read, 2**table.log_length) for table in self.tables)
 
 
 def root_bounds(x: Fraction) -> tuple[Fraction, Fraction]:
@@ -88,7 +110,7 @@ def log2(x: Fraction) -> float:
 def agreement(case: Case, m: int | None) -> int:
     """The largest A with A <= (1 - theta) * M, found by comparing squares."""
     if m is None:
-        limit = (1 + Fraction(case.k + case.rows_read, case.n)) / 2 * case.indices
+        limit = (1 + case.rho / case.blowup) / 2 * case.indices
         return limit.numerator // limit.denominator
     square = Fraction(1, case.blowup) * (1 + Fraction(1, 2 * m)) ** 2 * case.indices**2
     low, high = 0, 2 * case.indices
@@ -101,7 +123,7 @@ def agreement(case: Case, m: int | None) -> int:
 def line_error(case: Case, m: int | None, length: int) -> Fraction:
     """e(length) * |F|, or the middle of bounds of it that are closer than any test looks."""
     if m is None:
-        theta = (1 - Fraction(case.k + case.rows_read, case.n)) / 2
+        theta = (1 - case.rho / case.blowup) / 2
         return theta * length + 1
     # With 1/s = sqrt(B) and theta/s = 1/s - (1 + 1/(2m)) the formula of section 10 becomes a * sqrt(B) - b.
     t = m + HALF
@@ -111,29 +133,33 @@ def line_error(case: Case, m: int | None, length: int) -> Fraction:
     return a * (low + high) / 2 - b
 
 
-def folds(case: Case) -> int:
-    """Section 7, step 6, step by step."""
-    count, left = 0, case.k
-    while True:
-        left //= 8
-        count += 1
-        if left <= 64:
-            return count
+def identity_degree(case: Case) -> int:
+    """In how many points all quotient identities may hold though one is false."""
+    total = 0
+    for table in case.tables:
+        column = 2**table.log_length + table.rows_read - 1
+        chunks = 2**table.log_height + table.last_chunk + column
+        total += max(chunks, *(d * column + extra for d, extra in table.degrees))
+    return total
 
 
 def rounds(case: Case, m: int | None) -> dict[str, float]:
     """Bits of every round in one regime (a multiplicity, or None for unique decoding)."""
-    list_square = Fraction(1) if m is None else (m + HALF) ** 2 * Fraction(case.n, case.k)
+    list_square = Fraction(1) if m is None else (m + HALF) ** 2 * case.blowup
     list_bits = log2(list_square) / 2
-    out_of_domain = Fraction(case.degree * (case.k + case.rows_read - 1) + case.k - 1, FIELD - case.k - case.n)
-    terms = {
-        "constraints": -log2(Fraction(case.constraints, FIELD)) - list_bits,
-        "out-of-domain": -log2(out_of_domain) - list_bits,
-    }
-    coefficients = 1 if case.independent else case.openings - 1
-    terms["batching"] = -log2(line_error(case, m, case.n) * coefficients / FIELD)
-    for t in range(folds(case)):
-        terms[f"fold {t}"] = -log2(line_error(case, m, case.n // 8 ** (t + 1)) * 7 / FIELD)
+    terms = {}
+    fractions = sum(table.interactions * 2**table.log_height for table in case.tables)
+    if fractions:
+        terms["lookups"] = -log2(Fraction(fractions * (case.bus_width + 1), FIELD)) - list_bits
+    terms["constraints"] = -log2(Fraction(sum(table.constraints for table in case.tables), FIELD)) - list_bits
+    terms["out-of-domain"] = -log2(Fraction(identity_degree(case), FIELD - 2013265921)) - list_bits
+    coefficients = 1 if case.independent else sum(table.openings for table in case.tables) + case.masked - 1
+    levels = range(len(case.log_lengths))
+    together = sum((line_error(case, m, case.n(t)) for t in levels if case.has_tables(t)), Fraction(0))
+    terms["batching"] = -log2(together * coefficients / FIELD)
+    for t in levels[:-1]:
+        powers = case.arity(t) - 1 + case.has_tables(t + 1)
+        terms[f"fold {t}"] = -log2(line_error(case, m, case.n(t + 1)) * powers / FIELD)
     miss = _miss(agreement(case, m), case.indices, case.queries)
     terms["queries"] = math.inf if miss == 0 else case.grinding_bits - log2(miss)
     terms["hash"] = 128.0
@@ -146,8 +172,8 @@ def _miss(agreeing: int, indices: int, queries: int) -> Fraction:
 
 
 def allowed(case: Case, m: int) -> bool:
-    """1 + 1/(2m) >= sqrt((k + o) / k)."""
-    return (1 + Fraction(1, 2 * m)) ** 2 >= Fraction(case.k + case.rows_read, case.k)
+    """1 + 1/(2m) >= sqrt(rho)."""
+    return (1 + Fraction(1, 2 * m)) ** 2 >= case.rho
 
 
 def best(case: Case, most: int = 1000) -> tuple[int | None, dict[str, float]]:

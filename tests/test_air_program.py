@@ -118,7 +118,7 @@ class TestClasses:
         with pytest.raises(ProgramError, match="Empty does not define air"):
             Empty().compiled()
         with pytest.raises(ProgramError, match="Empty does not define trace"):
-            Empty().trace(None)  # type: ignore[arg-type]
+            Empty().trace(None)
 
 
 class TestEquality:

@@ -24,8 +24,24 @@ from aprover.engine.cost import (
     commitment_work,
     work_of,
 )
-from aprover.security import Shape, choose
+from aprover.security import Shape, TableShape, choose
 from tests.support.engine_core import work
+
+
+def one_table(log_height: int, columns: int, constraints: int, degree: int) -> Shape:
+    """Whose columns are all read in two rows."""
+    return Shape(
+        (
+            TableShape(
+                log_height=log_height,
+                columns=columns,
+                rows_read=2,
+                constraints=constraints,
+                openings=2 * columns,
+                terms=((degree, 1),),
+            ),
+        )
+    )
 
 
 def shapes() -> list[Work]:
@@ -35,9 +51,8 @@ def shapes() -> list[Work]:
         for columns, constraints, degree in ((2, 4, 1), (8, 20, 3), (40, 60, 2), (200, 200, 7)):
             if columns << log_height > 2**26:
                 continue
-            chunks = max(1, degree - 1)
-            shape = Shape(log_height, columns, 2, constraints, degree, chunks, 2 * columns + chunks)
-            works += [work_of(shape, choose(shape, bits), instructions=constraints * degree) for bits in (80, 100)]
+            shape = one_table(log_height, columns, constraints, degree)
+            works += [work_of(shape, choose(shape, bits), instructions=(constraints * degree,)) for bits in (80, 100)]
     return works
 
 
@@ -113,21 +128,21 @@ class TestFit:
 class TestFeatures:
     def test_more_of_anything_costs_more(self) -> None:
         """Rows, columns, instructions, bits."""
-        shape = Shape(10, 8, 2, 20, 3, 2, 18)
-        taller = Shape(11, 8, 2, 20, 3, 2, 18)
-        wider = Shape(10, 40, 2, 20, 3, 2, 82)
+        shape = one_table(10, 8, 20, 3)
+        taller = one_table(11, 8, 20, 3)
+        wider = one_table(10, 40, 20, 3)
         model = CostModel()
 
         def cost(shape: Shape, bits: int = 60, instructions: int = 50) -> float:
-            return model.predict(work_of(shape, choose(shape, bits), instructions=instructions))
+            return model.predict(work_of(shape, choose(shape, bits), instructions=(instructions,)))
 
         assert cost(shape) < min(cost(taller), cost(wider), cost(shape, instructions=5000))
         assert cost(shape) < cost(shape, 100)
 
     def test_a_commitment_costs_less_than_a_proof(self) -> None:
         """A trace and one hash of it; it shares no C call, and cannot be split."""
-        shape = Shape(10, 8, 2, 20, 3, 2, 18)
-        proof = work_of(shape, choose(shape, 100), instructions=50)
+        shape = one_table(10, 8, 20, 3)
+        proof = work_of(shape, choose(shape, 100), instructions=(50,))
         commitment = commitment_work(1024, 8, trace="mine")
         model = CostModel()
         assert model.predict_proof(commitment) < model.predict_proof(proof)
@@ -137,10 +152,10 @@ class TestFeatures:
 
     def test_a_trace_in_python_is_not_native(self) -> None:
         """It may not run on a loop's thread."""
-        shape = Shape(10, 8, 2, 20, 3, 2, 18)
+        shape = one_table(10, 8, 20, 3)
         parameters = choose(shape, 100)
-        assert work_of(shape, parameters, instructions=5).native
-        assert not work_of(shape, parameters, instructions=5, trace="mine").native
+        assert work_of(shape, parameters, instructions=(5,)).native
+        assert not work_of(shape, parameters, instructions=(5,), trace="mine").native
 
 
 class TestLearning:

@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from aprover import prover
+import aprover
+from aprover import loading, prover
 from aprover.air import AirBuilder, Program, private
 from aprover.air.field import P
+from aprover.backends import Control, backend_named, prepare_proof, prove_prepared
 from aprover.errors import ProgramError, ProveError, VerificationError
 from aprover.programs import Fibonacci, Poseidon2Chain
-from aprover.proof import shape_of
-from aprover.security import Parameters, choose
+from aprover.proof import Proof, shape_of
+from aprover.security import Parameters, choose, layout_of
 
-from .programs_for_tests import SAMPLES
+from .programs_for_tests import SAMPLES, TABLE_SAMPLES, Relay, Squares, Weighted
+
+ALL_SAMPLES = SAMPLES + TABLE_SAMPLES
+MASKED_SAMPLES: tuple[Program, ...] = (Fibonacci(20), Poseidon2Chain(tuple(range(16)), 3), *TABLE_SAMPLES)
 
 
-def parameters_of(program: Program) -> Parameters:
-    return choose(shape_of(program.compiled()), 100)
+def named(program: Program) -> str:
+    return type(program).__name__
 
 
-def body_of(program: Program, **options: Any) -> bytes:
-    return prover.prove(program, parameters_of(program), **options)
+def parameters_of(program: Program, zk: bool = False) -> Parameters:
+    return choose(shape_of(program.compiled(zk=zk)), 100, zk=zk)
+
+
+def body_of(program: Program, zk: bool = False, **options: Any) -> bytes:
+    return prover.prove(program, parameters_of(program, zk), **options)
 
 
 def check(program: Program, body: bytes, path: str = "auto") -> None:
-    air, statement = program.compiled(), program.statement()
+    air, statement = program.compiled(zk=Parameters.from_bytes(body[:8]).zk), program.statement()
     prover.verify(air, air.publics(statement), statement.to_bytes(), body, path=path)
+
+
+def rejection(program: Program, body: bytes) -> VerificationError:
+    with pytest.raises(VerificationError) as caught:
+        check(program, body)
+    return caught.value
 
 
 class Stopped(Exception):
@@ -75,8 +91,20 @@ class Doubling(Program):
             raise ProgramError(field="n", value=self.n, allowed="another")
 
 
+class Wrong(Relay):
+    """Adds to one cell."""
+
+    table: str = private(kw_only=True)
+    cell: tuple[int, int] = private(kw_only=True)
+    by: int = private(default=1)
+
+    def trace(self, out: dict[str, NDArray[np.uint32]]) -> None:
+        super().trace(out)
+        out[self.table][self.cell] += self.by
+
+
 class TestProofs:
-    @pytest.mark.parametrize("program", SAMPLES, ids=lambda p: type(p).__name__)
+    @pytest.mark.parametrize("program", ALL_SAMPLES, ids=named)
     def test_every_path_gives_the_same_bytes(self, program: Program) -> None:
         """What one machine proves, another one proves with the same bytes, and each verifies the other's."""
         body = body_of(program, path="portable")
@@ -84,16 +112,37 @@ class TestProofs:
         check(program, body, "auto")
         check(program, body, "portable")
 
-    @pytest.mark.parametrize("program", SAMPLES, ids=lambda p: type(p).__name__)
-    def test_c_derives_the_builders_shape(self, program: Program) -> None:
-        """Chunks, degree and counts follow from the bytecode alone, in C as in Python."""
-        air, shape = program.compiled(), prover.shape_in_c(program.compiled())
-        assert shape["chunks"] == air.chunks
-        assert shape["degree"] == air.degree
-        assert shape["constraints"] == air.constraints
-        assert shape["rows_read"] == air.rows_read
-        assert shape["reads"] + shape["chunks"] == air.openings
-        assert bool(shape["narrow"]) == air.narrow
+    @pytest.mark.parametrize("zk", [False, True], ids=["plain", "zk"])
+    @pytest.mark.parametrize("program", ALL_SAMPLES, ids=named)
+    def test_c_derives_the_builders_shape(self, program: Program, zk: bool) -> None:
+        """Counts and degrees of every table follow from the bytecode alone, in C as in Python."""
+        air = program.compiled(zk=zk)
+        totals, tables = prover.shape_in_c(air)
+        assert totals["constraints"] == sum(table.constraints for table in air.tables)
+        assert totals["interactions"] == sum(table.interactions for table in air.tables)
+        assert totals["publics"] == len(air.public_spec)
+        for in_c, table in zip(tables, air.tables, strict=True):
+            for name in (
+                "log_height",
+                "columns",
+                "preprocessed",
+                "interactions",
+                "lookup_columns",
+                "constraints",
+                "degree",
+            ):
+                assert in_c[name] == getattr(table, name), name
+            assert (in_c["reads"], in_c["rows_read"]) == (len(table.reads), table.rows_read)
+
+    @pytest.mark.parametrize("zk", [False, True], ids=["plain", "zk"])
+    @pytest.mark.parametrize("program", ALL_SAMPLES, ids=named)
+    def test_c_derives_the_layout_that_is_judged(self, program: Program, zk: bool) -> None:
+        """Levels, chunks and openings of the security report are those of the proof."""
+        air, parameters = program.compiled(zk=zk), parameters_of(program, zk)
+        layout, in_c = layout_of(shape_of(air), parameters), prover.proof_shape_in_c(air, parameters)
+        assert in_c["chunks"] == [table.chunks for table in layout.tables]
+        assert in_c["level"] == [table.level for table in layout.tables]
+        assert (in_c["openings"], in_c["folds"], in_c["narrow"]) == (layout.openings, layout.folds, layout.narrow)
 
     def test_progress_reaches_its_end(self) -> None:
         """A watcher sees a thousand parts of a thousand when the proof is made."""
@@ -102,14 +151,83 @@ class TestProofs:
         assert int.from_bytes(flag.progress_value, "little") == 1000
 
 
+class TestZeroKnowledge:
+    @pytest.mark.parametrize("program", MASKED_SAMPLES, ids=named)
+    def test_a_masked_proof_is_accepted(self, program: Program) -> None:
+        """On every path, with a fresh mask each time."""
+        first, second = body_of(program, zk=True), body_of(program, zk=True, path="portable")
+        assert first[:8] == second[:8]
+        assert first[8:40] != second[8:40]  # the trace's cap
+        check(program, first, "portable")
+        check(program, second, "auto")
+
+    @pytest.mark.parametrize("program", [Fibonacci(20), Relay(16, 5)], ids=named)
+    def test_both_ways_to_a_backend_mask(self, program: Program) -> None:
+        """A proof that was prepared says the same as one that was made at once, and the verifier asks for neither."""
+        options: dict[str, Any] = {"security": 100, "prefer": "time", "control": Control(), "zk": True}
+        (prepared,) = prove_prepared([prepare_proof(program, **options)])
+        assert isinstance(prepared, Proof)
+        for proof in (prepared, backend_named("stark").prove(program, **options)):
+            assert proof.parameters.zk
+            assert proof.security.proven_bits >= 100
+            assert aprover.verify(proof, program=type(program)) == program.statement()
+
+    def test_a_hash_of_the_trace_hides_nothing(self) -> None:
+        """So the trace backend refuses."""
+        with pytest.raises(ProgramError, match="zk"):
+            backend_named("trace").prove(Fibonacci(20), security=100, prefer="time", control=Control(), zk=True)
+
+    def test_leaves_and_openings_have_nothing_in_common(self) -> None:
+        """No 20 bytes at the place of an opening are the same in two proofs of one statement."""
+        program = Fibonacci(20)
+        first, second = body_of(program, zk=True), body_of(program, zk=True)
+        start = 8 + 2 * 32
+        assert all(first[at : at + 20] != second[at : at + 20] for at in range(start, start + 10 * 20, 20))
+
+    def test_the_flag_is_part_of_the_statement(self) -> None:
+        """A masked proof is none of another layout."""
+        body = bytearray(body_of(Fibonacci(20), zk=True))
+        body[3] &= ~2
+        rejection(Fibonacci(20), bytes(body))
+
+
+class TestPreprocessedColumns:
+    @pytest.mark.parametrize(
+        ("program", "other"), [(Weighted(20, 5), Weighted(21, 5)), (Squares(9, 70), Squares(9, 71))]
+    )
+    def test_another_programs_columns_are_not_accepted(self, program: Program, other: Program) -> None:
+        """The columns are part of the AIR, which the verifier builds itself."""
+        rejection(other, body_of(program))
+
+    def test_commitments_are_kept(self) -> None:
+        """The second proof does not commit again; what does not change the caps asks for no others."""
+        air = Weighted(20, 5).compiled()
+        one = loading.preprocessed(air, Parameters(2, 20))
+        assert one is loading.preprocessed(air, Parameters(2, 30, 4, independent=True))
+        assert one is not loading.preprocessed(air, Parameters(3, 20))
+        assert one is not None
+        assert loading.preprocessed_caps(air, Parameters(2, 7)) == one.caps
+        assert loading.preprocessed(Fibonacci(20).compiled(), Parameters(2, 20)) is None
+        assert loading.preprocessed_caps(Fibonacci(20).compiled(), Parameters(2, 20)) == b""
+
+    def test_threads_share_a_commitment(self) -> None:
+        """Proofs made at once with the same one are those made alone."""
+        programs = [Squares(5, seed) for seed in range(1, 9)]
+        expected = [body_of(program) for program in programs]
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(body_of, programs)) == expected
+
+
 class TestBatches:
     def test_results_are_those_of_single_proofs(self) -> None:
         """A batch of any mix gives the bytes that each would have had alone, in order."""
         programs: list[Program] = [
             Fibonacci(20),
             Doubling(9),
+            Squares(5),
             Poseidon2Chain(tuple(range(16)), 3),
             Fibonacci(300),
+            Relay(16, 5),
             Fibonacci(20),
         ]
         results = prover.prove_prepared([prover.prepare(p, parameters_of(p)) for p in programs])
@@ -137,7 +255,7 @@ class TestBatches:
 
 
 class TestTeams:
-    @pytest.mark.parametrize("program", [Fibonacci(9000), Doubling(8192)], ids=lambda p: type(p).__name__)
+    @pytest.mark.parametrize("program", [Fibonacci(9000), Doubling(8192), Relay(9000), Squares(9000, 300)], ids=named)
     def test_helpers_change_no_byte(self, program: Program) -> None:
         """The proof of a team is the proof of one thread."""
         team, leave = prover.Team(3), bytearray(4)
@@ -180,6 +298,17 @@ class TestFailures:
         with pytest.raises(ProveError, match="column x, row 5") as caught:
             body_of(Doubling(9, "range"))
         assert isinstance(caught.value.__cause__, ProgramError)
+
+    @pytest.mark.parametrize(("table", "cell"), [("sum", (1, 2)), ("main", (3, 0))])
+    def test_a_broken_constraint_of_a_table_is_named(self, table: str, cell: tuple[int, int]) -> None:
+        """Which table is at fault is known from its quotient; one that is on a bus too breaks that first."""
+        with pytest.raises(ProveError, match="buses" if table == "main" else f"of table '{table}'"):
+            body_of(Wrong(16, table=table, cell=cell))
+
+    def test_a_value_out_of_range_in_a_table_is_named(self) -> None:
+        """Table, column and row."""
+        with pytest.raises(ProveError, match="column left of table 'sum', row 2"):
+            body_of(Wrong(16, table="sum", cell=(2, 0), by=P))
 
     def test_what_trace_raises_is_the_cause(self) -> None:
         """A program's own fault reaches its caller."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import blake3
@@ -10,16 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aprover.reference.air import Air, decode, quotient
+from aprover.reference.air import MAX_WORDS, MINUS, PLUS, Air, Table, decode
 from aprover.reference.blake3 import K_AIR
 from aprover.reference.field import ONE, ZERO, F, P, inverse, w, word_bytes
+from aprover.reference.layout import Layout, ReferenceParameters
+from aprover.reference.quotient import Challenges, TableOpenings
+from aprover.reference.quotient import quotient as table_quotient
 
 ADD, SUB, MUL, ASSERT = range(4)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """An AIR in parts, encoded without any check."""
+    """An AIR of one table in parts, encoded without any check."""
 
     columns: int = 2
     log_height: int = 3
@@ -30,12 +34,19 @@ class Spec:
     registers: int = 2
     instructions: tuple[tuple[int, int, int, int], ...] = ()
     boundaries: tuple[tuple[int, int, int], ...] = ()
+    preprocessed: tuple[tuple[int, ...], ...] = ()
+    log_slots: int = 0
+    buses: tuple[int, ...] = ()
+    interactions: tuple[tuple[int, ...], ...] = ()
+    batch: int = 1
+    front: dict[int, int] = field(default_factory=dict)
     header: dict[int, int] = field(default_factory=dict)
     tail: tuple[int, ...] = ()
 
-    def to_bytes(self) -> bytes:
-        header = [1, self.columns, self.log_height, len(self.reads), len(self.periodics), self.publics]
-        header += [len(self.constants), self.registers, len(self.instructions), len(self.boundaries)]
+    def table(self) -> list[int]:
+        header = [self.columns, len(self.preprocessed), self.log_height, self.log_slots, len(self.reads)]
+        header += [len(self.periodics), len(self.constants), self.registers, len(self.instructions)]
+        header += [len(self.boundaries), len(self.interactions), self.batch]
         for index, value in self.header.items():
             header[index] = value
         body = [offset << 16 | column for column, offset in self.reads]
@@ -44,9 +55,16 @@ class Spec:
         body += self.constants
         for op, dst, a, b in self.instructions:
             body += [op | dst << 16, a | b << 16]
-        for boundary in self.boundaries:
-            body += boundary
-        return word_bytes([*header, *body, *self.tail])
+        for part in (self.boundaries, self.interactions, self.preprocessed):
+            for words in part:
+                body += words
+        return [*header, *body]
+
+    def to_bytes(self) -> bytes:
+        front = [2, 1, len(self.buses), self.publics]
+        for index, value in self.front.items():
+            front[index] = value
+        return word_bytes([*front, *self.buses, *self.table(), *self.tail])
 
 
 # Fibonacci: the slots are registers 0, 1; reads 2..5 (a, b, a', b'); the public value 6; the constants 7, 8.
@@ -62,21 +80,85 @@ FIBONACCI = Spec(
 )
 
 
-MALFORMED = {
-    "version": (replace(FIBONACCI, header={0: 2}), r"version = 2 is not in 1\.\.1"),
-    "no columns": (replace(FIBONACCI, header={1: 0}), r"columns = 0 is not in 1\.\.4096"),
-    "too many columns": (replace(FIBONACCI, header={1: 4097}), "columns = 4097"),
-    "too few rows": (replace(FIBONACCI, header={2: 2}), r"log_height = 2 is not in 3\.\.24"),
-    "too many rows": (replace(FIBONACCI, header={2: 25}), "log_height = 25"),
-    "fewer reads than columns": (replace(FIBONACCI, header={3: 1}), r"reads = 1 is not in 2\.\.16384"),
-    "too many reads": (replace(FIBONACCI, header={3: 16385}), "reads = 16385"),
-    "too many periodics": (replace(FIBONACCI, header={4: 1025}), "periodics = 1025"),
-    "too many publics": (replace(FIBONACCI, header={5: 65537}), "publics = 65537"),
+# Two tuples of width 2 on one bus: (a, b) with multiplicity 0 and, with sign minus, (b', a') with multiplicity 1.
+LOOKUP = replace(FIBONACCI, buses=(2,), interactions=((0, 0, 7, 2, 3), (0, 1, 8, 5, 4)), batch=2)
+
+
+def power_of_read(degree: int) -> tuple[tuple[int, int, int, int], ...]:
+    """Register 0 becomes a^degree."""
+    return ((MUL, 0, 2, 2), *((MUL, 0, 0, 2),) * (degree - 2))
+
+
+MALFORMED: dict[str, tuple[Spec, str]] = {
+    "version 1": (replace(FIBONACCI, front={0: 1}), "version 1"),
+    "no tables": (replace(FIBONACCI, front={1: 0}), "0 tables"),
+    "too many tables": (replace(FIBONACCI, front={1: 65}), "65 tables"),
+    "a table that is not there": (replace(FIBONACCI, front={1: 2}), "header are not all there"),
+    "too many buses": (replace(FIBONACCI, front={2: 65}), "65 buses"),
+    "too many publics": (replace(FIBONACCI, front={3: 65537}), "65537 public values"),
+    "a bus of no width": (replace(FIBONACCI, buses=(0,)), "a bus of width 0"),
+    "a bus too wide": (replace(FIBONACCI, buses=(17,)), "a bus of width 17"),
+    "no columns": (replace(FIBONACCI, header={0: 0}), "columns = 0"),
+    "too many columns": (replace(FIBONACCI, header={0: 4097}), "columns = 4097"),
+    "too many preprocessed columns": (replace(FIBONACCI, header={1: 4097}), "preprocessed = 4097"),
+    "too many columns together": (replace(FIBONACCI, header={1: 4095, 4: 4097}), "4097 columns are more than 4096"),
+    "too low": (replace(FIBONACCI, header={2: 2}), "log_height = 2"),
+    "too high": (replace(FIBONACCI, header={2: 25}), "log_height = 25"),
+    "more slots than rows": (replace(FIBONACCI, log_slots=4), r"2\^4 slots of 2\^3 rows"),
+    "fewer reads than columns": (replace(FIBONACCI, header={4: 1}), "reads = 1"),
+    "too many reads": (replace(FIBONACCI, header={4: 16385}), "reads = 16385"),
+    "too many periodics": (replace(FIBONACCI, header={5: 1025}), "periodics = 1025"),
     "too many constants": (replace(FIBONACCI, header={6: 16385}), "constants = 16385"),
     "too many registers": (replace(FIBONACCI, header={7: 4097}), "registers = 4097"),
     "too many instructions": (replace(FIBONACCI, header={8: 2**20 + 1}), "instructions = 1048577"),
     "too many boundaries": (replace(FIBONACCI, header={9: 65537}), "boundaries = 65537"),
-    "too many slots": (replace(FIBONACCI, header={5: 65528}), "65536 slots are more than 65535"),
+    "too many interactions": (replace(FIBONACCI, header={10: 1025}), "interactions = 1025"),
+    "an empty batch": (replace(LOOKUP, batch=0), "batch = 0"),
+    "too large a batch": (replace(LOOKUP, batch=5), "batch = 5"),
+    "a batch of nothing": (replace(FIBONACCI, batch=2), "batches of 2, but no interactions"),
+    "too many slots": (replace(FIBONACCI, front={3: 65528}), "65536 slots are more than 65535"),
+    "no such bus": (replace(LOOKUP, interactions=((1, 0, 7, 2, 3),)), "an interaction with bus 1"),
+    "no such sign": (replace(LOOKUP, interactions=((0, 2, 7, 2, 3),)), "an interaction with sign 2"),
+    "no such multiplicity": (replace(LOOKUP, interactions=((0, 0, 9, 2, 3),)), "there is no slot 9"),
+    "no such value": (replace(LOOKUP, interactions=((0, 0, 7, 2, 9),)), "there is no slot 9"),
+    "a value not written": (
+        replace(LOOKUP, instructions=((ASSERT, 0, 2, 0),), interactions=((0, 0, 7, 2, 1),)),
+        "register 1 is read before",
+    ),
+    "a value missing": (replace(LOOKUP, interactions=((0, 0, 7, 2),)), "values of a tuple are not all there"),
+    "a lookup of degree 9": (
+        replace(LOOKUP, instructions=power_of_read(8), interactions=((0, 0, 7, 0, 3),)),
+        "a lookup constraint of degree 9",
+    ),
+    "a batch of degree 9": (
+        replace(LOOKUP, instructions=power_of_read(4), interactions=((0, 0, 7, 0, 3),) * 2),
+        "a lookup constraint of degree 9",
+    ),
+    "a multiplicity of degree 8 in a batch": (
+        replace(LOOKUP, instructions=power_of_read(8), interactions=((0, 0, 0, 7, 8), (0, 0, 7, 2, 3))),
+        "a lookup constraint of degree 9",
+    ),
+    "preprocessed value": (
+        replace(
+            FIBONACCI,
+            reads=((0, 0), (1, 0), (2, 0)),
+            instructions=(),
+            boundaries=((0, 0, 7),),
+            preprocessed=((0,) * 7 + (P,),),
+        ),
+        "preprocessed values is not canonical",
+    ),
+    "a boundary in a preprocessed column": (
+        replace(
+            FIBONACCI,
+            reads=((0, 0), (1, 0), (2, 0)),
+            instructions=(),
+            boundaries=((2, 0, 7),),
+            preprocessed=((0,) * 8,),
+        ),
+        "a boundary in column 2",
+    ),
+    "a constraint that reads over its slot": (replace(FIBONACCI, log_slots=3), "reads 1 rows on, in slots of 1 rows"),
     "reads not ascending": (replace(FIBONACCI, reads=((0, 0), (1, 0), (1, 1), (0, 1))), "not strictly ascending"),
     "a read twice": (replace(FIBONACCI, reads=((0, 0), (1, 0), (1, 1), (1, 1))), "not strictly ascending"),
     "a column not read": (replace(FIBONACCI, reads=((0, 0), (0, 1), (1, 1), (1, 2))), "all columns at offset 0"),
@@ -122,8 +204,8 @@ MALFORMED = {
     "no such row": (replace(FIBONACCI, boundaries=((0, 8, 7),)), "a boundary in row 8"),
     "boundary slot is a read": (replace(FIBONACCI, boundaries=((0, 0, 5),)), "slot 5 of a boundary"),
     "boundary slot is too large": (replace(FIBONACCI, boundaries=((0, 0, 9),)), "slot 9 of a boundary"),
-    "no constraint": (replace(FIBONACCI, instructions=(), boundaries=()), "there is no constraint"),
-    "more words": (replace(FIBONACCI, tail=(0,)), "words follow the boundaries"),
+    "no constraint": (replace(FIBONACCI, instructions=(), boundaries=()), "a table without constraints"),
+    "more words": (replace(FIBONACCI, tail=(0,)), "words follow the last table"),
 }
 
 
@@ -131,14 +213,76 @@ class TestDecoding:
     def test_fibonacci(self) -> None:
         """All that section 4.2 derives is there for a small AIR."""
         air = decode(FIBONACCI.to_bytes())
-        assert air.reads == FIBONACCI.reads
-        assert air.constants == (0, 1)
-        assert air.instructions == FIBONACCI.instructions
-        assert air.boundaries == ((0, ((0, 7),)), (1, ((0, 8), (6, 6))))
-        assert air.exemptions == (1, 1)
-        assert (air.degree, air.chunks, air.narrow) == (1, 1, True)
-        assert (air.constraints, air.openings, air.rows_read) == (4, 5, 2)
+        (table,) = air.tables
+        assert table.reads == FIBONACCI.reads
+        assert table.constants == (0, 1)
+        assert table.instructions == FIBONACCI.instructions
+        assert table.boundaries == ((0, ((0, 7),)), (1, ((0, 8), (6, 6))))
+        assert table.asserted == ((1, 1), (1, 1))
+        assert (table.constraints, table.rows_read, table.lookup_columns) == (4, 2, 0)
+        assert (air.publics, air.buses, air.constraints) == (1, (), 4)
+        assert not air.has_lookups
+        assert not air.has_preprocessed
         assert air.digest == blake3.blake3(FIBONACCI.to_bytes(), key=K_AIR).digest()
+
+    def test_lookups(self) -> None:
+        """Interactions, their batches and degrees; a table with interactions reads two rows, whatever its reads are."""
+        (table,) = decode(LOOKUP.to_bytes()).tables
+        assert [(one.bus, one.sign, one.multiplicity, one.values) for one in table.interactions] == [
+            (0, PLUS, 7, (2, 3)),
+            (0, MINUS, 8, (5, 4)),
+        ]
+        assert (table.lookup_columns, table.lookup_degrees, table.constraints) == (1, (3,), 5)
+        (single,) = decode(replace(LOOKUP, batch=1).to_bytes()).tables
+        assert (single.lookup_columns, single.lookup_degrees) == (2, (2, 2))
+        alone = replace(LOOKUP, reads=((0, 0), (1, 0)), instructions=(), boundaries=(), interactions=((0, 0, 5, 5, 5),))
+        (table,) = decode(alone.to_bytes()).tables
+        assert (table.rows_read, table.constraints) == (2, 1)
+
+    def test_lookup_degrees(self) -> None:
+        """1 + the sum of the fingerprints' degrees, or a multiplicity's degree and those of the others."""
+        for degree, batch, expected in ((2, 1, (3, 2)), (4, 2, (6,)), (7, 1, (8, 2))):
+            spec = replace(LOOKUP, instructions=power_of_read(degree), batch=batch)
+            (table,) = decode(replace(spec, interactions=((0, 0, 7, 0, 3), (0, 0, 7, 2, 3))).to_bytes()).tables
+            assert table.lookup_degrees == expected
+        spec = replace(LOOKUP, instructions=power_of_read(8), batch=1, interactions=((0, 0, 0, 7, 8),))
+        assert decode(spec.to_bytes()).tables[0].lookup_degrees == (8,)
+
+    def test_preprocessed_columns(self) -> None:
+        """Their values come last, and they are read as the columns after the others."""
+        values = tuple(range(8))
+        reads, instructions = ((0, 0), (1, 0), (2, 0), (2, 1)), ((SUB, 0, 4, 5), (ASSERT, 0, 0, 0))
+        spec = replace(FIBONACCI, reads=reads, preprocessed=(values,), instructions=instructions, boundaries=())
+        air = decode(spec.to_bytes())
+        assert air.has_preprocessed
+        assert air.tables[0].preprocessed == (values,)
+
+    @pytest.mark.parametrize(("interactions", "allowed"), [(120, True), (121, False)])
+    def test_counts_do_not_reach_the_field_size(self, interactions: int, allowed: bool) -> None:
+        """120 tuples in each of 2^24 rows are p - 1; with one more, multiplicities of 1 could add up to zero."""
+        spec = replace(FIBONACCI, log_height=24, buses=(1, 1), interactions=((0, 0, 7, 2),) * interactions)
+        elsewhere = replace(spec, interactions=(*spec.interactions[:120], *((1, 0, 7, 2),) * 120))
+        assert decode(elsewhere.to_bytes()).tables[0].header.interactions == 240
+        if allowed:
+            decode(spec.to_bytes())
+        else:
+            with pytest.raises(ValueError, match="as many as the field has elements"):
+                decode(spec.to_bytes())
+
+    def test_counts_add_up_over_tables(self) -> None:
+        """The bound of a bus is on all tables together."""
+        one = replace(FIBONACCI, log_height=24, buses=(1,), interactions=((0, 0, 7, 2),) * 60)
+        other = replace(one, interactions=((0, 1, 7, 2),) * 61)
+        front = [2, 2, 1, 1, 1]
+        assert len(decode(word_bytes([*front, *one.table(), *one.table()])).tables) == 2
+        with pytest.raises(ValueError, match="as many as the field has elements"):
+            decode(word_bytes([*front, *one.table(), *other.table()]))
+
+    def test_constraints_are_numbered_through(self) -> None:
+        """C is the total of all tables."""
+        air = decode(word_bytes([2, 2, 1, 1, 2, *LOOKUP.table(), *FIBONACCI.table()]))
+        assert [table.constraints for table in air.tables] == [5, 4]
+        assert air.constraints == 9
 
     @pytest.mark.parametrize("name", MALFORMED)
     def test_malformed(self, name: str) -> None:
@@ -174,7 +318,12 @@ class TestDecoding:
     def test_large_claims_cost_nothing(self) -> None:
         """A header that announces the largest of everything is refused before anything is made of it."""
         with pytest.raises(ValueError, match="reads are not all there"):
-            decode(word_bytes([1, 4096, 24, 16384, 1024, 4096, 16384, 4096, 2**20, 65536]))
+            decode(word_bytes([2, 1, 0, 4096, 4096, 0, 24, 0, 16384, 1024, 16384, 4096, 2**20, 65536, 0, 1]))
+
+    def test_at_most_eight_million_words(self) -> None:
+        """Longer encodings are refused before they are read."""
+        with pytest.raises(ValueError, match="more than 8000000 words"):
+            decode(bytes(4 * MAX_WORDS + 4))
 
 
 def power(degree: int, offset: int = 0) -> Spec:
@@ -193,11 +342,19 @@ class TestDerived:
     def test_chunks(self, degree: int, offset: int) -> None:
         """Chunks are floor(max(e) / k) + 1 with e = degree * (k - 1) + exemption - k, at least 1."""
         air = decode(power(degree, offset).to_bytes())
-        assert air.degree == degree
-        assert air.exemptions == (offset,)
-        assert air.rows_read == offset + 1
+        assert air.tables[0].asserted == ((degree, offset),)
+        assert air.tables[0].rows_read == offset + 1
         excess = degree * 15 + offset - 16
-        assert air.chunks == (excess // 16 + 1 if excess >= 0 else 1)
+        assert layout(air).places[0].chunks == (excess // 16 + 1 if excess >= 0 else 1)
+
+    def test_chunks_of_slots(self) -> None:
+        """With 4 slots each exempted row counts four times; with boundaries or lookups theirs count too."""
+        (place,) = layout(decode(replace(power(2, 1), log_slots=2).to_bytes())).places
+        assert place.table.numerator_degree(15) == 2 * 15 + 4
+        (place,) = layout(decode(replace(LOOKUP, batch=2).to_bytes())).places
+        assert place.table.numerator_degree(7) == 3 * 7
+        (place,) = layout(decode(FIBONACCI.to_bytes())).places
+        assert place.table.numerator_degree(7) == 7 + 7
 
     def test_degree_is_formal(self) -> None:
         """Degrees: the maximum for sums and differences, the sum for products, 1 for periodics, 0 for values."""
@@ -219,20 +376,29 @@ class TestDerived:
                 (ASSERT, 0, 4, 0),  # a read itself
             ),
         )
-        air = decode(spec.to_bytes())
-        assert air.exemptions == (0, 3, 0, 3)
-        assert air.degree == 3
+        (table,) = decode(spec.to_bytes()).tables
+        assert table.asserted == ((2, 0), (3, 3), (1, 0), (1, 3))
 
     def test_without_assertions(self) -> None:
-        """With boundaries only there is one chunk, and the degree counts as 1."""
+        """With boundaries only there is one chunk."""
         air = decode(replace(FIBONACCI, instructions=()).to_bytes())
-        assert (air.degree, air.chunks, air.constraints) == (1, 1, 2)
+        assert (layout(air).places[0].chunks, air.constraints) == (1, 2)
 
     @pytest.mark.parametrize(("columns", "narrow"), [(27, True), (28, False)])
     def test_layout(self, columns: int, narrow: bool) -> None:
         """The layout is narrow up to W + 5c = 32."""
         spec = Spec(columns=columns, reads=tuple((c, 0) for c in range(columns)), boundaries=((0, 0, 2 + columns),))
-        assert decode(spec.to_bytes()).narrow is narrow
+        assert layout(decode(spec.to_bytes())).narrow is narrow
+
+
+def layout(air: Air, *, zk: bool = False) -> Layout:
+    return Layout(air, ReferenceParameters(3, 0, 0, False, zk, 4))
+
+
+def quotient(table: Table, publics: list[int], reads: Sequence[F], alpha: F, x: F) -> F:
+    """Q(x) of a table without lookups, the first of its AIR."""
+    openings = TableOpenings(reads, [], ZERO, [])
+    return table_quotient(table, publics, openings, ZERO, Challenges(ZERO, ZERO, alpha, x), 0)
 
 
 def interpolate(points: list[F], values: list[F], x: F) -> F:
@@ -260,13 +426,15 @@ def random_element(rng: random.Random) -> F:
 
 def is_polynomial(air: Air, trace: list[list[int]], publics: list[int], rng: random.Random) -> bool:
     """Whether Q, evaluated from the trace at random points, is a polynomial of degree < c*k."""
-    k, root = air.header.height, w(air.header.log_height)
+    (place,) = layout(air).places
+    table = place.table
+    k, root = table.header.height, w(table.header.log_height)
     alpha = random_element(rng)
-    points = [random_element(rng) for _ in range(air.chunks * k + 1)]
+    points = [random_element(rng) for _ in range(place.chunks * k + 1)]
     values = []
     for x in points:
-        reads = [column_value(trace[c], x.scale(pow(root, o, P))) for c, o in air.reads]
-        values.append(quotient(air, publics, reads, alpha, x))
+        reads = [column_value(trace[c], x.scale(pow(root, o, P))) for c, o in table.reads]
+        values.append(quotient(table, publics, reads, alpha, x))
     return interpolate(points[:-1], values[:-1], points[-1]) == values[-1]
 
 
@@ -320,7 +488,7 @@ class TestQuotient:
     def test_honest_periodic(self) -> None:
         """Periodic columns of period 1, 2 and k, read at their rows, and an exemption of two rows."""
         air, trace = decode(PERIODIC.to_bytes()), periodic_trace()
-        assert air.exemptions == (2,)
+        assert air.tables[0].asserted == ((3, 2),)
         assert is_polynomial(air, trace, [trace[0][7]], random.Random(4))
 
     @pytest.mark.parametrize("row", range(6))
@@ -353,7 +521,7 @@ class TestQuotient:
         u = column_value([1, 0, 0, public, 0, 0, 0, 0], x)
         expected = (s * t - u) * (x**8 - ONE).inverse()
         reads = [random_element(rng), t, random_element(rng), random_element(rng)]
-        assert quotient(air, [public], reads, random_element(rng), x) == expected
+        assert quotient(air.tables[0], [public], reads, random_element(rng), x) == expected
 
     def test_coefficients_run_through_all_constraints(self) -> None:
         """Constraint i has the coefficient alpha^i: assertions first, then columns with boundaries."""
@@ -366,4 +534,33 @@ class TestQuotient:
         total = total + alpha**2 * a.scale(inverse(8)) * (x - ONE).inverse()
         sixth = F.of(pow(w(3), 6, P))
         boundary = (b - ONE) * (x - ONE).inverse() + (b - F.of(13)) * sixth * (x - sixth).inverse()
-        assert quotient(air, [13], reads, alpha, x) == total + alpha**3 * boundary.scale(inverse(8))
+        assert quotient(air.tables[0], [13], reads, alpha, x) == total + alpha**3 * boundary.scale(inverse(8))
+
+
+class TestLookupConstraints:
+    def test_they_are_their_definition(self) -> None:
+        """L_a = h_a * F_a - N_a, and for the last batch the step of the running sum, as section 4.4 says."""
+        rng = random.Random(11)
+        three = ((0, 0, 7, 2, 3), (0, 1, 8, 5, 4), (0, 0, 2, 3, 3))
+        spec = replace(LOOKUP, instructions=(), boundaries=(), interactions=three)
+        (table,) = decode(spec.to_bytes()).tables
+        gamma, beta, alpha, x, sigma, h, phi, following = (random_element(rng) for _ in range(8))
+        a, b, a1, b1 = reads = [random_element(rng) for _ in range(4)]
+        f = [gamma - beta * u - beta * beta * v for u, v in ((a, b), (b1, a1), (b, b))]
+        first = h * f[0] * f[1] - (ZERO * f[1] - ONE * f[0])
+        last = (following - phi - h + sigma.scale(inverse(8))) * f[2] - a
+        expected = (alpha**5 * first + alpha**6 * last) * (x**8 - ONE).inverse()
+        openings = TableOpenings(reads, [h, phi], following, [])
+        assert table_quotient(table, [4], openings, sigma, Challenges(gamma, beta, alpha, x), 5) == expected
+
+    def test_the_bus_is_part_of_the_fingerprint(self) -> None:
+        """The same tuple on another bus has another fingerprint, apart by the buses' numbers."""
+        gamma, beta, x = (random_element(random.Random(i)) for i in range(3))
+        found = []
+        for bus in (0, 1):
+            spec = replace(LOOKUP, buses=(2, 2), interactions=((bus, 0, 7, 2, 3),), instructions=(), boundaries=())
+            (table,) = decode(spec.to_bytes()).tables
+            openings = TableOpenings([ONE] * 4, [ZERO], ONE, [])
+            value = table_quotient(table, [4], openings, ZERO, Challenges(gamma, beta, ONE, x), 0)
+            found.append(value * (x**8 - ONE))  # F, since phi steps by one and the multiplicity is zero
+        assert found[0] - found[1] == ONE

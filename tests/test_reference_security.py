@@ -4,47 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import log2
-from typing import cast
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from aprover.reference.air import Air, Header
+from aprover.reference.air import Air
 from aprover.reference.field import P
-from aprover.reference.proof import ReferenceParameters
+from aprover.reference.layout import ReferenceParameters
 from aprover.reference.security import proven_bits
-from aprover.security import Parameters, Shape, security_report
+from aprover.security import Parameters, security_report
+from tests.support.shapes import airs, random_proofs, reference_of, shape_of, table
+from tests.support.toy_air import Air as ToyAir
 
 
-def air(
-    log_height: int,
-    reads: int,
-    chunks: int = 1,
-    *,
-    columns: int = 1,
-    constraints: int = 1,
-    offset: int = 1,
-    degree: int = 1,
-) -> Air:
-    """An AIR of which only what the bits depend on is filled in."""
-    return Air(
-        header=Header(1, columns, log_height, reads, 0, 0, 0, 0, 0, 0),
-        reads=((0, 0),) * (reads - 1) + ((0, offset),),
-        periodics=(),
-        constants=(),
-        instructions=(),
-        boundaries=(),
-        exemptions=(0,) * constraints,
-        degree=degree,
-        chunks=chunks,
-        narrow=columns + 5 * chunks <= 32,
-        digest=b"",
-    )
+def air(log_height: int, reads: int, *, constraints: int = 2, degree: int = 1, offset: int = 1) -> Air:
+    """One column and one chunk, unless the degree asks for more."""
+    asserted = ((degree, 1),) * (constraints - 1)
+    return reference_of(airs(table(log_height, 1, reads=reads, offset=offset, asserted=asserted, bounded=1)))
 
 
 def parameters(log_blowup: int, queries: int, grinding_bits: int = 0, independent: bool = False) -> ReferenceParameters:
-    return ReferenceParameters(log_blowup, grinding_bits, 0, independent, queries)
+    return ReferenceParameters(log_blowup, grinding_bits, 0, independent, False, queries)
 
 
 class TestExpectedCounts:
@@ -72,15 +52,26 @@ class TestRounds:
         assert proven_bits(air(3, 4), parameters(6, 64)) == 128
 
     def test_each_quantity_counts(self) -> None:
-        """Where the algebraic rounds decide, more constraints, degree, openings or rows cost bits."""
+        """Where the algebraic rounds decide, more openings or rows cost bits; independent coefficients give some."""
         most = parameters(1, 4096)
-        base = air(23, 15000)
-        bits = proven_bits(base, most)
-        assert proven_bits(replace(base, exemptions=cast("tuple[int, ...]", range(2**50))), most) < bits
-        assert proven_bits(replace(base, degree=2**24), most) < bits
+        bits = proven_bits(air(23, 15000), most)
         assert proven_bits(air(23, 16000), most) < bits
         assert proven_bits(air(24, 15000), most) < bits
-        assert proven_bits(base, replace(most, independent=True)) > bits
+        independent = replace(most, independent=True)
+        free = proven_bits(air(23, 15000), independent)
+        assert free > bits
+        assert proven_bits(air(24, 15000, degree=8), independent) < free
+
+    def test_lookups_count(self) -> None:
+        """Where lookups decide, twice the interactions cost a bit."""
+        found = [
+            proven_bits(
+                reference_of(airs(table(23, 2, interactions=count, batch=4), bus_width=16)),
+                parameters(1, 4096, 0, independent=True),
+            )
+            for count in (512, 1024)
+        ]
+        assert found[0] - found[1] == pytest.approx(1, abs=1e-9)
 
     def test_unique_decoding_by_hand(self) -> None:
         """A large table at blowup 2, with all queries that there may be: unique decoding's batching round decides."""
@@ -97,40 +88,10 @@ class TestRounds:
 
 
 class TestAgainstTheOtherComputation:
-    @given(st.data())
-    def test_any_shape(self, data: st.DataObject) -> None:
+    @given(random_proofs())
+    def test_any_shape(self, proof: tuple[ToyAir, Parameters]) -> None:
         """The bits are those of `aprover.security`, which was written apart, for any shape and parameters."""
-        log_height = data.draw(st.integers(3, 24))
-        columns = data.draw(st.sampled_from([1, 2, 10, 27, 40, 300]))
-        shape = air(
-            log_height,
-            data.draw(st.integers(max(columns, 2), 4 * columns + 2)),
-            data.draw(st.integers(1, 8)),
-            columns=columns,
-            constraints=data.draw(st.integers(1, 5000)),
-            offset=data.draw(st.integers(0, min(15, 2**log_height - 1))),
-            degree=data.draw(st.integers(1, 8)),
-        )
-        log_blowup = data.draw(st.integers(1, min(6, 27 - log_height)))
-        index_domain = 2 ** (log_height + log_blowup - (3 if shape.narrow else 0))
-        queries = data.draw(st.integers(1, min(4096, index_domain)) | st.integers(1, min(100, index_domain)))
-        mine = parameters(log_blowup, queries, data.draw(st.integers(0, 32)), data.draw(st.booleans()))
-        report = security_report(
-            Shape(
-                log_height=log_height,
-                columns=columns,
-                rows_read=shape.rows_read,
-                constraints=shape.constraints,
-                degree=shape.degree,
-                chunks=shape.chunks,
-                openings=shape.openings,
-            ),
-            Parameters(
-                log_blowup=log_blowup,
-                queries=queries,
-                grinding_bits=mine.grinding_bits,
-                cap_log=0,
-                independent=mine.independent,
-            ),
-        )
-        assert proven_bits(shape, mine) == pytest.approx(report.proven_bits, abs=1e-6)
+        shape, given = proof
+        mine = ReferenceParameters.from_bytes(given.to_bytes())
+        expected = security_report(shape_of(shape), given).proven_bits
+        assert proven_bits(reference_of(shape), mine) == pytest.approx(expected, abs=1e-6)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import pickle
 import time
 from fractions import Fraction
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import attrs
@@ -16,13 +16,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from aprover.errors import ProofFormatError, SecurityError, VerificationCode
-from aprover.reference.proof import ReferenceParameters
+from aprover.reference.layout import ReferenceParameters
 from aprover.reference.security import proven_bits
 from aprover.security import (
     Parameters,
     SecurityReport,
     Shape,
     choose,
+    layout_of,
     minimal_queries,
     predicted_time,
     proof_size,
@@ -30,19 +31,54 @@ from aprover.security import (
 )
 from aprover.security.chooser import MARGIN, MAX_COMMITTED_BYTES, SMALL_LOG_HEIGHT, TRADE
 from aprover.security.costs import Tree, committed_bytes, expected_opening, trees
-from aprover.security.soundness import Code, cached_report, log2_falling
+from aprover.security.shape import PHASES
+from aprover.security.soundness import LOG2_FIELD, Code, cached_report, log2_falling
 from tests import security_exact as exact
-from tests.support import toy_air, toy_programs, toy_prover
+from tests.support import toy_air, toy_programs, toy_prover, toy_tables
+from tests.support.shapes import airs, case_of, random_airs, random_proofs, reference_of, shape_of, table
+from tests.support.toy_air import Air
+from tests.support.toy_layout import Layout as ToyLayout
+from tests.support.toy_layout import Parameters as ToyParameters
+
+FIBONACCI = table(3)
+"""Two columns, two transitions, two boundary columns; four reads, all at most one row ahead; one chunk."""
+
+TALL = table(3, 32, reads=63)
+"""The design's N = 64: 32 columns of which 31 are read in two rows, and one chunk. A wide layout."""
 
 
 def fibonacci(log_height: int) -> Shape:
-    """Two columns, two transitions, two boundary columns; five openings, all at most one row ahead."""
-    return Shape(log_height, columns=2, rows_read=2, constraints=4, degree=1, chunks=1, openings=5)
+    return shape_of(airs(dataclasses.replace(FIBONACCI, log_height=log_height)))
 
 
 def tall(log_height: int) -> Shape:
-    """The design's N = 64: 32 columns of which 31 are read in two rows, and one chunk. A wide layout."""
-    return Shape(log_height, columns=32, rows_read=2, constraints=4, degree=1, chunks=1, openings=64)
+    return shape_of(airs(dataclasses.replace(TALL, log_height=log_height)))
+
+
+def wide(log_height: int, degree: int = 3) -> Shape:
+    """300 columns, read in two rows, with transitions of a degree."""
+    return shape_of(airs(table(log_height, 300, reads=600, asserted=((degree, 1),) * 298)))
+
+
+def ledger(log_height: int) -> Shape:
+    """Three tables of different heights with lookups and preprocessed columns."""
+    return shape_of(
+        airs(
+            table(log_height, 30, reads=60, asserted=((3, 1),) * 10, interactions=4, batch=2, lookup_degree=4),
+            table(max(3, log_height - 4), 1, preprocessed=2, asserted=(), bounded=0, interactions=1),
+            table(max(3, log_height - 1), 5, asserted=((2, 0),), bounded=0, interactions=1),
+        )
+    )
+
+
+def evolved(shape: Shape, **changes: Any) -> Shape:
+    """A shape whose first table is changed."""
+    return attrs.evolve(shape, tables=(attrs.evolve(shape.tables[0], **changes), *shape.tables[1:]))
+
+
+def openings(shape: Shape, count: int) -> Shape:
+    """A shape of one table and one chunk that has so many openings."""
+    return evolved(shape, openings=count - 1)
 
 
 # (shape, parameters, queries that the design expects)
@@ -57,7 +93,7 @@ EXPECTED = [
 PINNED: list[dict[str, float]] = [
     {
         "constraints": 147.7865255,
-        "out-of-domain": 143.7865255,
+        "out-of-domain": 143.7641577,
         "batching": 124.3797570,
         "fold 0": 126.5724011,
         "queries": math.inf,
@@ -65,7 +101,7 @@ PINNED: list[dict[str, float]] = [
     },
     {
         "constraints": 144.4875585,
-        "out-of-domain": 137.4875585,
+        "out-of-domain": 137.4847435,
         "batching": 104.8849432,
         "fold 0": 107.0775883,
         "queries": 102.4036102,
@@ -73,7 +109,7 @@ PINNED: list[dict[str, float]] = [
     },
     {
         "constraints": 146.8620276,
-        "out-of-domain": 127.8620276,
+        "out-of-domain": 127.8620270,
         "batching": 100.7800082,
         "fold 0": 106.9499332,
         "fold 1": 109.9499332,
@@ -85,7 +121,7 @@ PINNED: list[dict[str, float]] = [
     },
     {
         "constraints": 146.8249996,
-        "out-of-domain": 127.8249996,
+        "out-of-domain": 127.8249989,
         "batching": 100.5948673,
         "fold 0": 106.7647923,
         "fold 1": 109.7647923,
@@ -99,41 +135,12 @@ PINNED: list[dict[str, float]] = [
 MULTIPLICITIES = [9, 93, 25, 18]
 
 
-@st.composite
-def shapes(draw: st.DrawFn, max_log_height: int = 24) -> Shape:
-    log_height = draw(st.integers(3, max_log_height))
-    columns = draw(st.one_of(st.integers(1, 40), st.integers(1, 4096)))
-    degree = draw(st.integers(1, 8))
-    chunks = draw(st.integers(1, degree))
-    openings = draw(st.integers(columns, 4 * columns)) + chunks
-    rows_read = draw(st.integers(1, min(16, 1 << log_height)))
-    constraints = draw(st.one_of(st.integers(1, 50), st.integers(1, 2**20)))
-    return Shape(log_height, columns, rows_read, constraints, degree, chunks, openings)
+def shapes(max_log_height: int = 22) -> st.SearchStrategy[Shape]:
+    return random_airs(max_log_height).map(shape_of)
 
 
-@st.composite
-def proofs(draw: st.DrawFn, max_log_height: int = 24) -> tuple[Shape, Parameters]:
-    shape = draw(shapes(max_log_height))
-    log_blowup = draw(st.integers(1, min(6, 27 - shape.log_height)))
-    indices = 1 << (shape.log_height + log_blowup - (3 if shape.narrow else 0))
-    queries = draw(st.integers(1, min(4096, indices)) | st.integers(1, min(200, indices)))
-    grinding, cap_log = draw(st.integers(0, 32)), draw(st.integers(0, 8))
-    return shape, Parameters(log_blowup, queries, grinding, cap_log, draw(st.booleans()))
-
-
-def case(shape: Shape, parameters: Parameters) -> exact.Case:
-    return exact.Case(
-        shape.log_height,
-        shape.rows_read,
-        shape.constraints,
-        shape.degree,
-        shape.openings,
-        shape.narrow,
-        parameters.log_blowup,
-        parameters.queries,
-        parameters.grinding_bits,
-        parameters.independent,
-    )
+def proofs(max_log_height: int = 22) -> st.SearchStrategy[tuple[Shape, Parameters]]:
+    return random_proofs(max_log_height).map(lambda proof: (shape_of(proof[0]), proof[1]))
 
 
 def rounds(report: SecurityReport) -> dict[str, float]:
@@ -144,9 +151,11 @@ class TestParameters:
     """The eight bytes of section 5."""
 
     def test_known_bytes(self) -> None:
-        """The order is blowup, grinding, cap, batching, then the queries as a little-endian u32."""
+        """The order is blowup, grinding, cap, flags, then the queries as a little-endian u32."""
         parameters = Parameters(log_blowup=2, queries=0x0102, grinding_bits=16, cap_log=3, independent=True)
         assert parameters.to_bytes() == bytes([2, 16, 3, 1, 0x02, 0x01, 0, 0])
+        assert attrs.evolve(parameters, zk=True).to_bytes()[3] == 3
+        assert attrs.evolve(parameters, independent=False, zk=True).to_bytes()[3] == 2
 
     @given(proofs())
     def test_bytes_come_back(self, proof: tuple[Shape, Parameters]) -> None:
@@ -174,14 +183,14 @@ class TestParameters:
             bytes([1, 33, 0, 0, 1, 0, 0, 0]),
             bytes([1, 64, 0, 0, 1, 0, 0, 0]),
             bytes([1, 0, 9, 0, 1, 0, 0, 0]),
-            bytes([1, 0, 0, 2, 1, 0, 0, 0]),
+            bytes([1, 0, 0, 4, 1, 0, 0, 0]),
             bytes([1, 0, 0, 0, 0, 0, 0, 0]),
             bytes([1, 0, 0, 0, 1, 16, 0, 0]),
             bytes([1, 0, 0, 0, 1, 0, 0, 1]),
         ],
     )
     def test_what_section_5_forbids_is_refused(self, data: bytes) -> None:
-        """Wrong length, no blowup, blowup 128, 33 or 64 bits of grinding, a cap too large, unknown batching, no or too
+        """Wrong length, no blowup, blowup 128, 33 or 64 bits of grinding, a cap too large, an unknown flag, no or too
         many queries."""
         with pytest.raises(ProofFormatError) as caught:
             Parameters.from_bytes(data)
@@ -203,11 +212,16 @@ class TestShape:
     """What follows from a shape."""
 
     @pytest.mark.parametrize(
-        ("columns", "chunks", "narrow"), [(27, 1, True), (28, 1, False), (2, 6, True), (3, 6, False)]
+        ("columns", "degree", "narrow"), [(27, 1, True), (28, 1, False), (17, 4, True), (18, 4, False)]
     )
-    def test_the_layout_turns_wide_above_32_committed_columns(self, columns: int, chunks: int, narrow: bool) -> None:
-        """Narrow means W + 5c <= 32."""
-        assert attrs.evolve(fibonacci(5), columns=columns, chunks=chunks).narrow is narrow
+    def test_the_layout_turns_wide_above_32_committed_columns(self, columns: int, degree: int, narrow: bool) -> None:
+        """Narrow means that columns of all kinds, five for each chunk and each lookup column, are at most 32."""
+        shape = evolved(fibonacci(5), columns=columns, terms=((degree, 1),))
+        assert shape.layout().narrow is narrow
+        assert not shape.layout(3).narrow
+        assert evolved(shape, columns=columns - 5, preprocessed=5).layout().narrow is narrow
+        looked = {"columns": columns - 10, "interactions": 2, "lookup_columns": 2, "lookup_degrees": (1,)}
+        assert evolved(attrs.evolve(shape, bus_width=1), **looked).layout().narrow is narrow
 
     @pytest.mark.parametrize("log_height", range(3, 25))
     def test_folds_are_those_of_the_protocol(self, log_height: int) -> None:
@@ -215,7 +229,35 @@ class TestShape:
         left, count = 1 << log_height, 0
         while count == 0 or left > 64:
             left, count = left // 8, count + 1
-        assert (fibonacci(log_height).folds, fibonacci(log_height).final_length) == (count, left)
+        layout = fibonacci(log_height).layout()
+        assert (layout.folds, layout.final_length) == (count, left)
+
+    @settings(max_examples=150)
+    @given(random_proofs())
+    def test_a_layout_is_that_of_section_6(self, proof: tuple[Air, Parameters]) -> None:
+        """Levels, lengths, masks, chunks and openings are those of the slow prover, which was written apart."""
+        air, parameters = proof
+        expected = ToyLayout(air, ToyParameters.from_bytes(parameters.to_bytes()))
+        layout = layout_of(shape_of(air), parameters)
+        assert [level.log_length for level in layout.levels] == expected.log_lengths
+        assert [level.log_arity for level in layout.levels[:-1]] == [expected.log_arity(t) for t in range(layout.folds)]
+        assert (layout.narrow, layout.openings, layout.zk) == (expected.narrow, expected.openings, parameters.zk)
+        assert layout.log_indices(parameters.log_blowup) == expected.log_indices
+        for place, other in zip(layout.tables, expected.places, strict=True):
+            assert (place.level, place.log_length, place.masks) == (other.level, other.log_length, other.masks)
+            assert (place.chunks, place.stride) == (other.chunks, other.stride)
+        for t, level in enumerate(layout.levels):
+            assert level.tables == len(expected.tables_at(t))
+            for phase, columns in zip(PHASES, level.columns, strict=True):
+                mask = 5 * (parameters.zk and t == 0 and phase == "quotient")
+                assert columns == sum(expected.places[i].phase_columns[phase] for i in expected.tables_at(t)) + mask
+
+    def test_masked_tables_have_few_chunks(self) -> None:
+        """A short table of high degree with many masks is lengthened until its quotient has at most 8 chunks."""
+        for degree, queries in itertools.product(range(1, 9), (1, 17, 100, 300, 4096)):
+            (place,) = evolved(fibonacci(3), terms=((degree, 1),)).layout(queries).tables
+            assert place.chunks <= 8
+            assert place.stride >= 8
 
     @pytest.mark.parametrize(
         "change",
@@ -224,26 +266,44 @@ class TestShape:
             {"log_height": 25},
             {"columns": 0},
             {"columns": 4097},
+            {"preprocessed": 4095},
             {"rows_read": 0},
             {"rows_read": 17},
             {"constraints": 0},
-            {"degree": 0},
-            {"degree": 9},
-            {"chunks": 0},
-            {"chunks": 9},
-            {"openings": 1},
+            {"terms": ((0, 1),)},
+            {"terms": ((9, 1),)},
+            {"openings": 0},
+            {"log_slots": 6},
+            {"interactions": 1},
+            {"lookup_columns": 1},
+            {"lookup_degrees": (2,)},
+            {"interactions": 1025, "lookup_columns": 1, "lookup_degrees": (2,)},
         ],
     )
-    def test_what_section_4_forbids_is_refused(self, change: dict[str, int]) -> None:
+    def test_what_section_4_forbids_is_refused(self, change: dict[str, Any]) -> None:
         """A count outside its range is a ValueError that names it."""
         with pytest.raises(ValueError, match=next(iter(change))):
-            attrs.evolve(fibonacci(5), **change)
+            evolved(fibonacci(5), **change)
+
+    def test_tables_and_buses_are_counted(self) -> None:
+        """One to 64 tables; interactions need a bus, and two rows."""
+        (one,) = fibonacci(5).tables
+        assert Shape((one,) * 64).constraints == 64 * one.constraints
+        for count in (0, 65):
+            with pytest.raises(ValueError, match="tables"):
+                Shape((one,) * count)
+        looked = attrs.evolve(one, interactions=1, lookup_columns=1, lookup_degrees=(2,))
+        with pytest.raises(ValueError, match="bus_width"):
+            Shape((looked,))
+        assert Shape((looked,), 1).lookups == 32
+        with pytest.raises(ValueError, match="rows_read"):
+            attrs.evolve(looked, rows_read=1)
 
     def test_no_more_rows_are_read_than_there_are(self) -> None:
         """An offset is below the height."""
-        assert attrs.evolve(fibonacci(3), rows_read=8).rows_read == 8
+        assert evolved(fibonacci(3), rows_read=8).tables[0].rows_read == 8
         with pytest.raises(ValueError, match="rows_read"):
-            attrs.evolve(fibonacci(3), rows_read=9)
+            evolved(fibonacci(3), rows_read=9)
 
 
 class TestExpected:
@@ -258,9 +318,9 @@ class TestExpected:
 
     def test_the_layout_of_a_tall_trace_does_not_matter(self) -> None:
         """With 2^19 octets or 2^22 rows to draw from, drawing without replacement gains nothing."""
-        narrow = attrs.evolve(tall(20), columns=21, rows_read=3)
-        assert narrow.narrow
-        assert not tall(20).narrow
+        narrow = evolved(tall(20), columns=21, rows_read=3)
+        assert narrow.layout().narrow
+        assert not tall(20).layout().narrow
         assert minimal_queries(narrow, 2, 16, False, 100) == minimal_queries(tall(20), 2, 16, False, 100) == 87
 
     def test_distinct_indices_are_why_few_suffice(self) -> None:
@@ -289,30 +349,31 @@ class TestReport:
     @pytest.mark.parametrize(("shape", "parameters"), [one[:2] for one in EXPECTED])
     def test_the_pinned_rounds_are_exact(self, shape: Shape, parameters: Parameters) -> None:
         """Exact arithmetic, trying every multiplicity up to 120, agrees on the table and on the choice of regime."""
-        m, terms = exact.best(case(shape, parameters), most=120)
+        air = airs(dataclasses.replace(FIBONACCI if shape.layout().narrow else TALL, log_height=shape.log_height))
+        m, terms = exact.best(case_of(air, parameters), most=120)
         report = security_report(shape, parameters)
         assert report.multiplicity == m
         assert rounds(report) == pytest.approx(terms, abs=1e-6)
 
-    @settings(max_examples=60)
-    @given(proofs(max_log_height=17))
-    def test_any_report_is_exact(self, proof: tuple[Shape, Parameters]) -> None:
+    @settings(max_examples=100)
+    @given(random_proofs(max_log_height=17))
+    def test_any_report_is_exact(self, proof: tuple[Air, Parameters]) -> None:
         """For any shape and parameters, floats and exact arithmetic agree on each round to 1e-6 bits."""
-        report = security_report(*proof)
-        assert rounds(report) == pytest.approx(exact.rounds(case(*proof), report.multiplicity), abs=1e-6)
+        air, parameters = proof
+        report = security_report(shape_of(air), parameters)
+        assert rounds(report) == pytest.approx(exact.rounds(case_of(air, parameters), report.multiplicity), abs=1e-6)
 
     @settings(max_examples=25)
     @given(proofs())
     def test_no_multiplicity_gives_more(self, proof: tuple[Shape, Parameters]) -> None:
         """The bisection finds what trying every allowed multiplicity, and unique decoding, finds."""
         shape, parameters = proof
-        code = Code(shape, parameters.log_blowup, parameters.independent)
+        code = Code(shape, layout_of(shape, parameters), parameters.log_blowup, parameters.independent)
 
         def bits(m: int | None) -> float:
             return min(code.committed_bits(m), code.query_bits(m, parameters.queries, parameters.grinding_bits))
 
-        ratio = Fraction((1 << shape.log_height) + shape.rows_read, 1 << shape.log_height)
-        allowed = [m for m in range(3, 1001) if (1 + Fraction(1, 2 * m)) ** 2 >= ratio]
+        allowed = [m for m in range(3, 1001) if (1 + Fraction(1, 2 * m)) ** 2 >= 1 + code.layout.slack]
         every: list[int | None] = [None, *allowed]
         first = max(every, key=bits)
         report = security_report(shape, parameters)
@@ -321,31 +382,22 @@ class TestReport:
         assert report.regime == ("unique-decoding" if first is None else "johnson")
 
     @settings(max_examples=60)
-    @given(proofs(), st.none() | st.integers(3, 1000))
-    def test_agreement_is_the_floor_it_says(self, proof: tuple[Shape, Parameters], m: int | None) -> None:
+    @given(random_proofs(), st.none() | st.integers(3, 1000))
+    def test_agreement_is_the_floor_it_says(self, proof: tuple[Air, Parameters], m: int | None) -> None:
         """A = floor((1 - theta) * M), which a float would sometimes miss by one."""
-        shape, parameters = proof
-        code = Code(shape, parameters.log_blowup, parameters.independent)
-        assert code.agreement(m) == exact.agreement(case(shape, parameters), m)
+        air, parameters = proof
+        shape = shape_of(air)
+        code = Code(shape, layout_of(shape, parameters), parameters.log_blowup, parameters.independent)
+        assert code.agreement(m) == exact.agreement(case_of(air, parameters), m)
 
-    @settings(max_examples=40)
-    @given(proofs())
-    def test_both_verifiers_report_the_same(self, proof: tuple[Shape, Parameters]) -> None:
+    @settings(max_examples=60)
+    @given(random_proofs())
+    def test_both_verifiers_report_the_same(self, proof: tuple[Air, Parameters]) -> None:
         """The reference verifier's own computation agrees far within the chooser's margin."""
-        shape, parameters = proof
+        air, parameters = proof
         parameters = attrs.evolve(parameters, queries=min(parameters.queries, 150))  # it is slow with more
-        air: Any = SimpleNamespace(
-            header=SimpleNamespace(log_height=shape.log_height),
-            rows_read=shape.rows_read,
-            narrow=shape.narrow,
-            constraints=shape.constraints,
-            degree=shape.degree,
-            openings=shape.openings,
-        )
-        theirs = ReferenceParameters(**attrs.asdict(parameters))
-        assert proven_bits(air, theirs) == pytest.approx(
-            security_report(shape, parameters).proven_bits, abs=MARGIN / 1e4
-        )
+        theirs = proven_bits(reference_of(air), ReferenceParameters.from_bytes(parameters.to_bytes()))
+        assert theirs == pytest.approx(security_report(shape_of(air), parameters).proven_bits, abs=MARGIN / 1e4)
 
     def test_the_hash_limits_every_report(self) -> None:
         """No more than 128 bits are claimed, however strong the rounds are."""
@@ -359,7 +411,7 @@ class TestReport:
 
     def test_a_word_may_agree_everywhere(self) -> None:
         """At rate 1/2 with as many rows read as there are, no word is far, and there are no bits to claim."""
-        shape = attrs.evolve(fibonacci(3), rows_read=8, openings=17)
+        shape = openings(evolved(fibonacci(3), rows_read=8), 17)
         assert security_report(shape, Parameters(1, 2)).proven_bits == 0.0
 
     def test_parameters_must_fit_the_shape(self) -> None:
@@ -390,7 +442,7 @@ class TestRounds:
         return {name: after[name] - before[name] for name in before if abs(after[name] - before[name]) > 1e-9}
 
     def table(self, m: int | None, shape: Shape, parameters: Parameters) -> dict[str, float]:
-        code = Code(shape, parameters.log_blowup, parameters.independent)
+        code = Code(shape, layout_of(shape, parameters), parameters.log_blowup, parameters.independent)
         queries = code.query_bits(m, parameters.queries, parameters.grinding_bits)
         return {**dict(code.terms(m)), "queries": queries}
 
@@ -401,39 +453,72 @@ class TestRounds:
         before = self.table(m, shape, parameters)
 
         def moved(**changes: Any) -> dict[str, float]:
-            at_shape = {name: value for name, value in changes.items() if hasattr(shape, name)}
+            at_shape = {name: value for name, value in changes.items() if hasattr(shape.tables[0], name)}
             at_parameters = {name: value for name, value in changes.items() if name not in at_shape}
-            after = self.table(m, attrs.evolve(shape, **at_shape), attrs.evolve(parameters, **at_parameters))
+            after = self.table(m, evolved(shape, **at_shape), attrs.evolve(parameters, **at_parameters))
             return self.changed(before, after)
 
         assert moved(cap_log=4) == {}
         assert moved(grinding_bits=20) == pytest.approx({"queries": 4.0})
         assert set(moved(queries=88)) == {"queries"}
         assert moved(independent=True) == pytest.approx({"batching": math.log2(63)})
-        assert moved(openings=127) == pytest.approx({"batching": -1.0})
+        assert moved(openings=126) == pytest.approx({"batching": -1.0})
         assert moved(constraints=8) == pytest.approx({"constraints": -1.0})
-        assert moved(degree=3) == pytest.approx({"out-of-domain": -1.0}, abs=1e-5)
-        assert moved(columns=4000, chunks=8) == {}
+        # the boundaries have degree 2 with the factor that they are multiplied by
+        assert moved(terms=((4, 1),))["out-of-domain"] == pytest.approx(-1.0, abs=1e-5)
+        assert set(moved(terms=((4, 1),))) == {"out-of-domain", "batching"}  # more chunks are more openings
+        assert moved(columns=4000, preprocessed=96) == {}
         lists = set() if m is None else {"constraints"}
         distances = {"queries", *(name for name in before if name.startswith(("batching", "fold")))}
         assert set(moved(log_blowup=3)) - {"out-of-domain"} == lists | distances
-        taller = self.table(m, attrs.evolve(shape, log_height=23), parameters)
+        taller = self.table(m, evolved(shape, log_height=23), parameters)
         assert set(taller) - set(before) == {"fold 5"}
         assert {name: taller[name] - before[name] for name in ("out-of-domain", "batching", "fold 0")} == pytest.approx(
             {"out-of-domain": -3.0, "batching": -3.0, "fold 0": -3.0}, abs=1e-3
         )
 
-    def test_the_narrow_layout_draws_octets(self) -> None:
-        """The index domain is an eighth of the LDE domain in the narrow layout, and all of it in the wide one."""
-        assert Code(fibonacci(8), 3, False).indices == 256
-        assert Code(tall(8), 3, False).indices == 2048
+    def test_the_narrow_layout_draws_cosets(self) -> None:
+        """The indices are the fold cosets of level 0 in the narrow layout, and all its positions in the wide one."""
+        assert 1 << fibonacci(8).layout().log_indices(3) == 256
+        assert 1 << tall(8).layout().log_indices(3) == 2048
+
+    @pytest.mark.parametrize("m", [None, 5])
+    def test_tables_and_lookups_move_what_they_should(self, m: int | None) -> None:
+        """Twice the fractions, or twice the width + 1 of the widest bus: a bit of the lookups. A lower level: one more
+        power in the fold that it enters, and its line error in the batching. The mask: one word more to batch."""
+        shape, parameters = ledger(12), Parameters(2, 87)
+        before = self.table(m, shape, parameters)
+        assert before.keys() >= {"lookups", "fold 0"}
+        wider = self.table(m, attrs.evolve(shape, bus_width=2 * shape.bus_width + 1), parameters)
+        assert self.changed(before, wider) == pytest.approx({"lookups": -1.0})
+        alone = Shape(shape.tables[:1], shape.bus_width)
+        twice = evolved(alone, interactions=8)
+        once = self.table(m, alone, parameters)
+        assert self.changed(once, self.table(m, twice, parameters)) == pytest.approx({"lookups": -1.0})
+        # two levels, 2^12 and 2^11, that a fold by 2 links: two powers instead of one; alone, a fold by 8: seven
+        two = fibonacci(12).tables + fibonacci(11).tables
+        linked = self.table(m, Shape(two), parameters)
+        lines = Code(Shape(two), Shape(two).layout(), 2, False)._lines(m)
+        assert linked["fold 0"] == pytest.approx(LOG2_FIELD - math.log2(2 * lines(13)))
+        assert linked["batching"] == pytest.approx(LOG2_FIELD - math.log2((lines(14) + lines(13)) * 9))
+        single = self.table(m, fibonacci(12), parameters)
+        lines = Code(fibonacci(12), fibonacci(12).layout(), 2, False)._lines(m)
+        assert single["fold 0"] == pytest.approx(LOG2_FIELD - math.log2(7 * lines(11)))
+
+    def test_a_mask_is_one_word_more_to_batch(self) -> None:
+        """N is one more in a zero-knowledge proof, with the chunks that the masked table has."""
+        parameters = Parameters(2, 20, zk=True)
+        layout = layout_of(fibonacci(12), parameters)
+        assert layout.batched == layout.openings + 1
+        assert layout_of(fibonacci(12), attrs.evolve(parameters, zk=False)).batched == 5
 
     @settings(max_examples=50)
     @given(proofs(), st.data())
     def test_a_stronger_parameter_never_weakens(self, proof: tuple[Shape, Parameters], data: st.DataObject) -> None:
         """More queries, more grinding, or independent coefficients: never fewer bits."""
         shape, parameters = proof
-        limit = min(4096, Code(shape, parameters.log_blowup, False).indices)
+        assume(not parameters.zk)  # there, more queries need longer tables
+        limit = min(4096, 1 << shape.layout().log_indices(parameters.log_blowup))
         stronger = attrs.evolve(
             parameters,
             queries=data.draw(st.integers(parameters.queries, limit)),
@@ -445,19 +530,20 @@ class TestRounds:
     @settings(max_examples=50)
     @given(proofs(), st.data())
     def test_a_harder_shape_never_strengthens(self, proof: tuple[Shape, Parameters], data: st.DataObject) -> None:
-        """More constraints, a higher degree, more openings or rows read: never more bits."""
+        """More constraints, more openings or rows read: never more bits."""
         shape, parameters = proof
+        (first, *rest) = shape.tables
+        before = security_report(shape, parameters).proven_bits
         harder = attrs.evolve(
-            shape,
-            constraints=data.draw(st.integers(shape.constraints, 2**20)),
-            degree=data.draw(st.integers(shape.degree, 8)),
-            openings=data.draw(st.integers(shape.openings, 16384 + 8)),
+            first,
+            constraints=data.draw(st.integers(first.constraints, 2**20)),
+            openings=data.draw(st.integers(first.openings, 16384)),
         )
-        assert security_report(harder, parameters).proven_bits <= security_report(shape, parameters).proven_bits + 1e-9
-        more = min(16, 1 << shape.log_height)
-        read = attrs.evolve(shape, rows_read=data.draw(st.integers(shape.rows_read, more)))
-        # Reading more rows shortens the Johnson list by less than half a bit, and moves nothing else up.
-        assert security_report(read, parameters).proven_bits <= security_report(shape, parameters).proven_bits + 0.5
+        assert security_report(attrs.evolve(shape, tables=(harder, *rest)), parameters).proven_bits <= before + 1e-9
+        if not parameters.zk:
+            more = min(16, first.height)
+            read = attrs.evolve(first, rows_read=data.draw(st.integers(first.rows_read, more)))
+            assert security_report(attrs.evolve(shape, tables=(read, *rest)), parameters).proven_bits <= before + 1e-9
 
     @given(st.integers(1, 2**27), st.integers(0, 4096))
     def test_falling_factorials(self, a: int, q: int) -> None:
@@ -505,44 +591,64 @@ class TestProofSize:
     ) -> None:
         """With as many queries as indices nothing is left to chance, and a real proof has the predicted length."""
         instance = toy_programs.fibonacci(log_height) if columns == 2 else toy_programs.mixer(log_height, columns)
-        shape = toy_shape(instance.air)
-        assert shape.narrow is (columns == 2)
-        parameters = Parameters(1, Code(shape, 1, False).indices, cap_log=cap_log)
-        proof = toy_prover.prove(
-            instance.air, instance.publics, instance.statement, parameters.to_bytes(), instance.trace
-        )
+        shape = shape_of(toy_air.decode(instance.air))
+        assert shape.layout().narrow is (columns == 2)
+        parameters = Parameters(1, 1 << shape.layout().log_indices(1), cap_log=cap_log)
+        claim = instance.air, instance.publics, instance.statement
+        proof = toy_prover.prove(*claim, parameters.to_bytes(), instance.traces)
         assert len(proof) == proof_size(shape, parameters)
+
+    def test_so_has_one_of_several_tables(self) -> None:
+        """With lookups, preprocessed columns and three levels."""
+        instance = toy_tables.ledger(toy_tables.Sizes(8, 3, 7, 2))
+        shape, parameters = shape_of(toy_air.decode(instance.air)), Parameters(1, 512, cap_log=2)
+        claim = instance.air, instance.publics, instance.statement
+        assert len(toy_prover.prove(*claim, parameters.to_bytes(), instance.traces)) == proof_size(shape, parameters)
+
+    @pytest.mark.parametrize("zk", [False, True])
+    def test_proofs_of_several_tables_have_this_size_on_average(self, zk: bool) -> None:
+        """Masked or not: the mean length of ten proofs is within 2% of the expectation."""
+        instance, parameters = toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(1, 9, cap_log=1, zk=zk)
+        lengths = [
+            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.traces))
+            for i in range(10)
+        ]
+        expected = proof_size(shape_of(toy_air.decode(instance.air)), parameters)
+        assert sum(lengths) / len(lengths) == pytest.approx(expected, rel=0.02)
 
     def test_real_proofs_have_this_size_on_average(self) -> None:
         """Twenty proofs with random indices: the mean length is within 2% of the expectation."""
         instance, parameters = toy_programs.fibonacci(7), Parameters(2, 12)
         lengths = [
-            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.trace))
+            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.traces))
             for i in range(20)
         ]
         assert len(set(lengths)) > 1
-        assert sum(lengths) / len(lengths) == pytest.approx(proof_size(toy_shape(instance.air), parameters), rel=0.02)
+        assert sum(lengths) / len(lengths) == pytest.approx(
+            proof_size(shape_of(toy_air.decode(instance.air)), parameters), rel=0.02
+        )
 
     def test_the_trees_are_those_of_section_6(self) -> None:
-        """Narrow: octet leaves, and layers from the first on; wide: row leaves, and layer 0 too."""
-        assert list(trees(fibonacci(13), 1)) == [Tree(11, 64), Tree(11, 160), Tree(8, 160), Tree(5, 160)]
-        assert list(trees(tall(13), 1)) == [Tree(14, 128), Tree(14, 20), Tree(11, 160), Tree(8, 160), Tree(5, 160)]
-        assert list(trees(fibonacci(9), 1)) == [Tree(7, 64), Tree(7, 160)]
+        """Narrow: coset leaves, and layers from the first on; wide: row leaves, and layer 0 too."""
+        narrow, one, fold = fibonacci(13).layout(), fibonacci(9).layout(), tall(13).layout()
+        assert list(trees(narrow, 1)) == [Tree(11, 64), Tree(11, 160), Tree(8, 160), Tree(5, 160)]
+        assert list(trees(fold, 1)) == [Tree(14, 128), Tree(14, 20), Tree(11, 160), Tree(8, 160), Tree(5, 160)]
+        assert list(trees(one, 1)) == [Tree(7, 64), Tree(7, 160)]
 
-
-def toy_shape(air: bytes) -> Shape:
-    decoded = toy_air.decode(air)
-    rows_read = 1 + max(offset for _, offset in decoded.reads)
-    degree = max([1, *(degree for degree, _ in decoded.asserted)])
-    return Shape(
-        decoded.log_height,
-        decoded.columns,
-        rows_read,
-        decoded.constraints,
-        degree,
-        decoded.chunks,
-        decoded.openings,
-    )
+    def test_the_trees_of_several_tables(self) -> None:
+        """Phase after phase, level after level; preprocessed ones are no work of a proof; salts where masked."""
+        shape = shape_of(
+            airs(
+                table(9, 30, interactions=2, batch=2),
+                table(8, 1, preprocessed=2, asserted=(), bounded=0, interactions=1),
+            )
+        )
+        expected = [Tree(9, 8, per_proof=False), Tree(10, 120), Tree(9, 4), Tree(10, 20), Tree(9, 20)]
+        expected += [Tree(10, 20), Tree(9, 20), Tree(9, 40), Tree(6, 160)]
+        assert list(trees(shape.layout(), 1)) == expected
+        masked = list(trees(shape.layout(3), 1))
+        assert [tree.leaf_bytes % 20 for tree in masked[:3]] == [8, 120 % 20 + 16, 0]
+        assert masked[0].leaf_bytes == 8
 
 
 Preference = Literal["time", "size"]
@@ -646,9 +752,10 @@ class TestChoose:
             fibonacci(3),
             fibonacci(16),
             fibonacci(22),
-            Shape(12, columns=300, rows_read=2, constraints=300, degree=3, chunks=2, openings=602),
-            Shape(20, columns=300, rows_read=2, constraints=300, degree=3, chunks=2, openings=602),
-            Shape(22, columns=4096, rows_read=2, constraints=4096, degree=2, chunks=1, openings=8193),
+            wide(12),
+            wide(20),
+            shape_of(airs(table(22, 4096, reads=8192, asserted=((2, 1),) * 4094))),
+            ledger(20),
         ],
     )
     def test_128_bits_for_large_shapes(self, shape: Shape, prefer: Preference) -> None:
@@ -660,16 +767,16 @@ class TestChoose:
 
     def test_128_bits_of_a_very_wide_trace_need_independent_coefficients(self) -> None:
         """8193 openings at 2^22 rows: the powers of one coefficient do not do."""
-        shape = Shape(22, columns=4096, rows_read=2, constraints=4096, degree=2, chunks=1, openings=8193)
+        shape = shape_of(airs(table(22, 4096, reads=8192, asserted=((2, 1),) * 4094)))
         assert choose(shape, 128).independent
         assert not choose(shape, 100).independent
 
     def test_a_shape_beyond_128_bits_says_what_is_reachable(self) -> None:
         """2^24 rows of degree 8: the out-of-domain round alone stays below 128 bits."""
-        shape = Shape(24, columns=300, rows_read=2, constraints=300, degree=8, chunks=8, openings=608)
+        shape = wide(24, 8)
         with pytest.raises(SecurityError, match=r"127\.\d\d bits are reachable") as caught:
             choose(shape, 128)
-        out_of_domain = dict(Code(shape, 1, True).terms(None))["out-of-domain"]
+        out_of_domain = dict(Code(shape, shape.layout(), 1, True).terms(None))["out-of-domain"]
         assert caught.value.reachable == pytest.approx(out_of_domain - MARGIN, abs=0.01)
 
     @settings(max_examples=25)

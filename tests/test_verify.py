@@ -11,8 +11,9 @@ import pytest
 
 import aprover
 from aprover import Fibonacci, Poseidon2Chain, Program, ProgramError, Proof, Statement, VerificationError
+from aprover.air.check import fill_trace
 from aprover.backends.trace import KEY, commitment
-from tests.programs_for_tests import SAMPLES, Tribonacci
+from tests.programs_for_tests import SAMPLES, TABLE_SAMPLES, Tribonacci
 
 blake3 = pytest.importorskip("blake3")
 
@@ -43,7 +44,7 @@ def with_statement(proof: Proof, **changes: Any) -> Proof:
 
 
 class TestStark:
-    @pytest.mark.parametrize("program", SAMPLES, ids=lambda program: program.id)
+    @pytest.mark.parametrize("program", SAMPLES + TABLE_SAMPLES, ids=lambda program: program.id)
     def test_what_was_proved_verifies_and_is_returned(self, program: Program) -> None:
         """For every program there is, from the proof and from its bytes, without private inputs."""
         proof = aprover.prove_sync(program)
@@ -166,20 +167,19 @@ class TestPrograms:
 def commitment_by_hand(program: Program) -> bytes:
     """docs/protocol.md, section 12, with the blake3 package and the program's own trace()."""
     air, statement = program.compiled(), program.statement().to_bytes()
-    out = np.zeros((air.columns, air.height), dtype=np.uint32).T
-    program.trace(out)
-    head = len(statement).to_bytes(8, "little") + statement
-    head += air.columns.to_bytes(4, "little") + air.log_height.to_bytes(4, "little")
-    return cast(bytes, blake3.blake3(head + out.T.tobytes(), key=KEY).digest())
+    message = len(statement).to_bytes(8, "little") + statement
+    for table, values in zip(air.tables, fill_trace(program), strict=True):
+        message += table.columns.to_bytes(4, "little") + table.log_height.to_bytes(4, "little") + values.T.tobytes()
+    return cast(bytes, blake3.blake3(message, key=KEY).digest())
 
 
 class TestTraceBackend:
-    @pytest.mark.parametrize("program", SAMPLES, ids=lambda program: program.id)
+    @pytest.mark.parametrize("program", SAMPLES + TABLE_SAMPLES, ids=lambda program: program.id)
     def test_the_commitment_is_the_specified_one(self, program: Program) -> None:
         """The same by an independent BLAKE3, whether the trace was made in C or in Python."""
         assert aprover.prove_sync(program, backend="trace").body == commitment_by_hand(program)
 
-    @pytest.mark.parametrize("program", SAMPLES, ids=lambda program: program.id)
+    @pytest.mark.parametrize("program", SAMPLES + TABLE_SAMPLES, ids=lambda program: program.id)
     def test_it_verifies_with_all_inputs(self, program: Program) -> None:
         """The statement comes back, as from a STARK."""
         proof = aprover.prove_sync(program, backend="trace")

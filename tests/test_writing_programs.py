@@ -33,7 +33,9 @@ def test_every_program_is_right(names: dict[str, Any]) -> None:
 def test_a_wrong_price(names: dict[str, Any]) -> None:
     """The message that the page shows."""
 
-    class Wrong(names["Basket"]):  # type: ignore[misc]
+    basket: Any = names["Basket"]
+
+    class Wrong(basket):  # type: ignore[misc]
         def trace(self, out: Any) -> None:
             super().trace(out)
             out["main"][1, 2] = 998

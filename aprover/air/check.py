@@ -14,7 +14,7 @@ from .bytecode import TableCode
 from .compiled import CompiledAir, CompiledTable
 from .evaluate import Block, blocks
 from .expr import ADD, CONSTANT, PERIODIC, PUBLIC, READ, SUB, Expr
-from .failures import Failure, error_of
+from .failures import MOST_SHOWN, Failure, error_of
 from .field import P
 from .program import Program, describe
 from .table import Assertion, TableBuilder
@@ -88,7 +88,7 @@ def failures(
     *,
     known: Sequence[Failure] = (),
 ) -> list[Failure]:
-    """Everything that is wrong with a trace; arguments as for `check_trace`.
+    """What is wrong with a trace, of each table at most `MOST_SHOWN` constraints; arguments as for `check_trace`.
 
     Args:
         known: What is known to be wrong. What follows from it is left out.
@@ -162,7 +162,7 @@ class _Checked:
 
 
 def _evaluate(checked: _Checked, puts: dict[int, list[Put]]) -> list[Failure]:
-    """The assertions that fail; adds what the table puts on buses to `puts`."""
+    """The lowest assertions that fail; adds what the table puts on buses to `puts`."""
     code, height = checked.code, checked.height
     broken: dict[int, tuple[int, int]] = {}  # from an assertion to its first row and the number of rows
     parts: list[list[tuple[NDArray[np.int64], Trace, Trace]]] = [[] for _ in code.interactions]
@@ -186,10 +186,8 @@ def _evaluate(checked: _Checked, puts: dict[int, list[Put]]) -> list[Failure]:
         multiplicities = np.concatenate([piece[1] for piece in part])
         tuples = np.concatenate([piece[2] for piece in part], axis=1)
         puts.setdefault(bus, []).append(Put(item.name, checked.name, sign, rows, multiplicities, tuples))
-    return [
-        _broken_assertion(checked, checked.described.assertions[index], row, count)
-        for index, (row, count) in sorted(broken.items())
-    ]
+    lowest = sorted(broken, key=lambda index: (broken[index][0], index))[:MOST_SHOWN]
+    return [_broken_assertion(checked, checked.described.assertions[index], *broken[index]) for index in lowest]
 
 
 def _broken_assertion(checked: _Checked, assertion: Assertion, row: int, count: int) -> Failure:

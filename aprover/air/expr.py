@@ -76,31 +76,36 @@ class Expr:
         self.weight = weight
 
     def __add__(self, other: Expr | int) -> Expr:
-        arena = self._arena_with(other)
-        return arena.add(arena.coerce(self), arena.coerce(other))
+        if self.kind >= PUBLIC:
+            return self._arena_with(other).add(*self._with(other))
+        return self._arena.add(self, self._arena.coerce(other))
 
     def __radd__(self, other: int) -> Expr:
         return self._arena.add(self, self._arena.coerce(other))
 
     def __sub__(self, other: Expr | int) -> Expr:
-        arena = self._arena_with(other)
-        return arena.sub(arena.coerce(self), arena.coerce(other))
+        if self.kind >= PUBLIC:
+            return self._arena_with(other).sub(*self._with(other))
+        return self._arena.sub(self, self._arena.coerce(other))
 
     def __rsub__(self, other: int) -> Expr:
         return self._arena.sub(self._arena.coerce(other), self)
 
     def __mul__(self, other: Expr | int) -> Expr:
-        arena = self._arena_with(other)
-        return arena.mul(arena.coerce(self), arena.coerce(other))
+        if self.kind >= PUBLIC:
+            return self._arena_with(other).mul(*self._with(other))
+        return self._arena.mul(self, self._arena.coerce(other))
 
     def __rmul__(self, other: int) -> Expr:
         return self._arena.mul(self, self._arena.coerce(other))
 
     def _arena_with(self, other: object) -> Arena:
-        """Where the two combine: public values, which all tables share, go with the other operand."""
-        if self.kind >= PUBLIC and isinstance(other, Expr):
-            return other._arena
-        return self._arena
+        """Where a public value or a constant combines with something: all tables share them."""
+        return other._arena if isinstance(other, Expr) else self._arena
+
+    def _with(self, other: object) -> tuple[Expr, Expr]:
+        arena = self._arena_with(other)
+        return arena.coerce(self), arena.coerce(other)
 
     def __neg__(self) -> Expr:
         return self._arena.sub(self._arena.constant(0), self)

@@ -8,9 +8,10 @@ import attrs
 
 from ..errors import ConstraintError
 
-__all__ = ["Failure", "error_of"]
+__all__ = ["MOST_SHOWN", "Failure", "error_of"]
 
-_MOST_SHOWN = 8
+MOST_SHOWN = 9
+"""Failures in one error."""
 
 
 @attrs.frozen
@@ -43,11 +44,10 @@ class Failure:
 
 
 def error_of(failures: Sequence[Failure]) -> ConstraintError:
-    """The failure of the lowest row, with what else fails in a line each."""
+    """The failure of the lowest row, with others that fail in a line each."""
     ordered = sorted(failures, key=lambda failure: failure.row)  # stable
-    first, others = ordered[0], ordered[1:]
-    lines = [first.text]
-    lines += [f"also: {failure.text}" for failure in others[:_MOST_SHOWN]]
-    if len(others) > _MOST_SHOWN:
-        lines.append(f"and {len(others) - _MOST_SHOWN} more")
+    first = ordered[0]
+    lines = [first.text, *[f"also: {failure.text}" for failure in ordered[1:MOST_SHOWN]]]
+    if len(ordered) > MOST_SHOWN:
+        lines.append("and more")
     return ConstraintError("\n".join(lines), name=first.name, row=first.row, values=first.values)

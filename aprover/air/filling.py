@@ -136,6 +136,8 @@ class Filling:
             publics: For each public value in the order of the statement, its number in the order of its first mention.
         bus_numbers: Their order.
         """
+        if not limbs and not bus_numbers and not any(table.preprocessed_values() for table in tables):
+            return cls(tuple([_Part(table.name, (), _NOTHING, (), _NOTHING) for table in tables]), (), ())
         places = [{column: place for place, column in enumerate(table.order())} for table in tables]
         parts = []
         for table, place in zip(tables, places, strict=True):
@@ -264,9 +266,14 @@ def _is_counted(tables: Sequence[TableBuilder], bus: Bus) -> bool:
     return any(item.bus is bus and item.counts is not None for table in tables for item in table.interactions)
 
 
+_NOTHING = bytecode.Rows(0, (), (), (), (), [], {}, {})
+
+
 def _assemble(
     table: TableBuilder, places: Mapping[int, int], exprs: Sequence[Expr], publics: Sequence[int]
 ) -> bytecode.Rows:
+    if not exprs:
+        return _NOTHING
     plan = bytecode.schedule([], exprs)
     return bytecode.assemble(
         plan,

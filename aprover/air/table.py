@@ -263,13 +263,14 @@ class TableBuilder:
         self, left: Expr | int, right: Expr | int, *, when: Expr | int = 1, name: str | None = None
     ) -> None:
         """`left` equals `right` on every row, as in `assert_zero`."""
-        left, right, when = self._arena.coerce(left), self._arena.coerce(right), self._arena.coerce(when)
+        arena = self._arena
+        left, right, when = arena.coerce(left), arena.coerce(right), arena.coerce(when)
         if name is None:
             name = f"{left} == {right}"
-        equal = left - right
-        if max(equal.reach, when.reach) < 0 or equal.kind == CONSTANT:
+        equal = arena.sub(left, right)
+        if (equal.reach < 0 and when.reach < 0) or equal.kind == CONSTANT:
             raise ProgramError(f"constraint {name!r} reads no column: it is {equal} == 0 on every row")
-        difference = when * equal
+        difference = arena.mul(when, equal)
         if difference.reach < 0:
             raise ProgramError(f"constraint {name!r} holds on no row: its `when` is {when}")
         self._take(name)
@@ -413,6 +414,8 @@ class TableBuilder:
     def order(self) -> list[int]:
         """The numbers of the columns' declaration, in the order in which the table has them."""
         origins = self._arena.column_origins
+        if origins.count(Origin.WRITTEN) == len(origins):
+            return list(range(len(origins)))
         return sorted(range(len(origins)), key=lambda index: (origins[index], index))
 
     def count(self, origin: Origin) -> int:

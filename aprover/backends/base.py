@@ -70,10 +70,10 @@ class Backend(Protocol):
     name: BackendName
 
     def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:
-        """Makes the proof.
+        """Makes the proof, with `zk` one that hides the private inputs.
 
         Raises:
-            ProgramError: The program, its inputs or its trace are wrong.
+            ProgramError: The program, its inputs or its trace are wrong, or this backend has no such proofs.
             SecurityError: The program's shape cannot reach `security` proven bits.
             ProveError: Proving failed.
             ProvingCancelled: `control` was cancelled.

@@ -112,6 +112,9 @@ class _TimedTrace:
 def stark_parameters(air: CompiledAir, security: int, prefer: Prefer, zk: bool = False) -> Parameters:
     """The parameters that `StarkBackend` proves with.
 
+    Args:
+        air: For zero knowledge if `zk`.
+
     Raises:
         SecurityError: The shape cannot reach `security` proven bits.
     """

@@ -101,17 +101,32 @@ def _instance(statement: Statement, program: type[Program] | Program | None) -> 
         raise VerificationError(VerificationCode.PROGRAM, f"{cls.id} refuses the statement: {error}") from error
 
 
+def _refuse_zk(zk: bool) -> None:
+    """A hash of a private trace lets anyone try values for it, and its check needs them all."""
+    if zk:
+        raise ProgramError(field="zk", value=zk, allowed="False with the backend 'trace'")
+
+
 class TraceBackend:
-    """See the module's docstring. Its security is that of the hash; `security`, `prefer` and `zk` change nothing."""
+    """See the module's docstring. Its security is that of the hash; `security` and `prefer` change nothing."""
 
     name: BackendName = "trace"
 
-    def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:  # noqa: ARG002
+    def prove(
+        self,
+        program: Program,
+        *,
+        security: int,  # noqa: ARG002
+        prefer: Prefer,  # noqa: ARG002
+        control: Control,
+        zk: bool = False,
+    ) -> Proof:
         """See `Backend.prove`. Time is linear in the trace.
 
         A trace that Python wrote is checked against the constraints, which takes longer than the rest; one from a
         generator in C is right by construction. A verifier checks both.
         """
+        _refuse_zk(zk)
         check = program.native_trace() is None
         return Proof(self.name, program.statement(), commitment(program, control, check=check))
 
@@ -144,6 +159,7 @@ class TraceBackend:
 
     def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:  # noqa: ARG002
         """See `Backend.cost`. Does not count a user's own trace()."""
+        _refuse_zk(zk)
         air = program.compiled()
         trace_bytes = 4 * air.cells
         duration = SECONDS_PER_PROOF + SECONDS_PER_BYTE * trace_bytes

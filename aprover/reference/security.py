@@ -47,7 +47,8 @@ def _identity_degree(layout: Layout) -> int:
     total = 0
     for place in layout.places:
         column_degree = place.length + place.table.rows_read - 1
-        total += place.table.numerator_degree(column_degree) + column_degree
+        chunks = place.table.header.height + (place.chunks - 1) * place.stride + column_degree
+        total += max(place.table.numerator_degree(column_degree), chunks)
     return total
 
 

@@ -122,7 +122,8 @@ class Code:
         total = 0
         for table, place in zip(self.shape.tables, self.layout.tables, strict=True):
             column_degree = place.length + table.rows_read - 1
-            total += table.numerator_degree(column_degree) + column_degree
+            chunks = table.height + (place.chunks - 1) * place.stride + column_degree
+            total += max(table.numerator_degree(column_degree), chunks)
         return total
 
     def committed_bits(self, m: int | None) -> float:
