@@ -55,7 +55,9 @@ def _size(count: int) -> str:
     return f"{count / 2**10:.0f} KiB" if count < 2**20 else f"{count / 2**20:.0f} MiB"
 
 
-def explain(program: Program, *, security: int = 100, prefer: Literal["time", "size"] = "time") -> ProofExplanation:
+def explain(
+    program: Program, *, security: int = 100, prefer: Literal["time", "size"] = "time", zk: bool = False
+) -> ProofExplanation:
     """Explains a program without running it: milliseconds, whatever its size.
 
     Use `str` for a page to read. Neither public nor private inputs are in it.
@@ -64,6 +66,7 @@ def explain(program: Program, *, security: int = 100, prefer: Literal["time", "s
         program: Its parameters matter; its inputs do not.
         security: The proven bits that are wanted, from 1 to 128.
         prefer: As in `aprover.prove`: the fastest proof, or the smallest.
+        zk: Of a zero-knowledge proof. The constraints that are shown are those without its masks.
 
     Raises:
         ProgramError: The AIR is wrong, or an argument is not what it may be.
@@ -74,9 +77,9 @@ def explain(program: Program, *, security: int = 100, prefer: Literal["time", "s
     if prefer not in ("time", "size"):
         raise ProgramError(field="prefer", value=prefer, allowed="'time' or 'size'")
     explanation = explain_air(program)
-    air = program.compiled()
+    air = program.compiled(zk=zk)
     shape = shape_of(air)
-    parameters = choose(shape, security, prefer)
+    parameters = choose(shape, security, prefer, zk=zk)
     return ProofExplanation(
         air=explanation,
         shape=shape,
