@@ -1,4 +1,4 @@
-"""Programs of several tables for the soundness tests, with buses, lookups and preprocessed columns, and their traces."""
+"""Programs of several tables for the soundness tests, with buses, lookups and preprocessed columns."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def ledger(sizes: Sizes = Sizes(), *, start: int = 3, forged: int | None = None)
     - ranges: (v, v^2) for v below LIMIT, preprocessed and repeated over the height; a free count on the table's side;
     - log: receives the entries where `listed` is 1.
 
-    Public: the first x and the last one. Nobody looks up LIMIT - 1, unless a value is `forged`: then one row of main has
-    it, and the count of LIMIT - 1 is one, as if the forged value were listed there.
+    Public: the first x and the last one. Nobody looks up LIMIT - 1, unless a value is `forged`: then one row of main
+    has it, and the count of LIMIT - 1 is one, as if the forged value were listed there.
     """
     draft = Draft(3, sizes.main, publics=2, buses=[2, 1], batch=sizes.batch)
     x, v, selected = draft.read(X), draft.read(V), draft.read(SELECTED)
