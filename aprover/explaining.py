@@ -66,7 +66,7 @@ def explain(
         program: Its parameters matter; its inputs do not.
         security: The proven bits that are wanted, from 1 to 128.
         prefer: As in `aprover.prove`: the fastest proof, or the smallest.
-        zk: As in `aprover.prove`: whether the proof is to hide the private inputs.
+        zk: Of a zero-knowledge proof. The constraints that are shown are those without its masks.
 
     Raises:
         ProgramError: The AIR is wrong, or an argument is not what it may be.
@@ -79,7 +79,7 @@ def explain(
     explanation = explain_air(program)
     air = program.compiled(zk=zk)
     shape = shape_of(air)
-    parameters = choose(shape, security, prefer, zk)
+    parameters = choose(shape, security, prefer, zk=zk)
     return ProofExplanation(
         air=explanation,
         shape=shape,

@@ -481,6 +481,25 @@ class TestLookups:
         assert traces[2][:, 0].sum() == 5
         assert traces[1][:, 2].sum() == 8
 
+    @pytest.mark.parametrize("value", [0, 4, P - 1])
+    def test_what_fills_a_table_up_is_in_it(self, value: int) -> None:
+        """A table of three rows has a height of eight, and nothing but the three in it."""
+
+        class Primes(Program):
+            value: int
+
+            @classmethod
+            def air(cls, b: AirBuilder, params: Any) -> None:  # noqa: ARG003
+                b.rows(8)
+                b.lookup(b.column("x"), b.fixed_table("primes", [[2, 3, 5]]), name="prime")
+
+            def trace(self, out: NDArray[np.uint32]) -> None:
+                out[:, 0] = 2
+                out[6, 0] = self.value
+
+        check(Primes(5))
+        assert (broken(Primes(value)).name, broken(Primes(value)).row) == ("prime", 6)
+
     def test_the_first_of_equal_rows_is_counted(self) -> None:
         """A fixed table is filled up by its first row, which so is there several times."""
         traces = fill_trace(Squares(9, 70))
@@ -548,25 +567,29 @@ class TestRangeChecks:
         assert (error.row, error.name.split(":")[0]) == (1, "small")
 
     @pytest.mark.parametrize(
-        ("bits", "limb_bits"), [(16, 1), (16, 16), (13, 4), (13, 15), (30, 15), (30, 8), (8, 8), (7, 8), (1, 8)]
+        ("bits", "limb_bits"),
+        [(16, 1), (16, 16), (13, 4), (13, 15), (30, 15), (29, 15), (30, 8), (8, 8), (7, 8), (1, 8)],
     )
     def test_no_decomposition_of_a_wrong_value_passes(self, bits: int, limb_bits: int) -> None:
-        """Whatever stands in the limbs and counts: all of them are in range, and their sum does not wrap round."""
+        """Not the right one, whose uppermost limb is too large, nor one that wraps round at P, lookups counted anew."""
         program = Ranged((0,) * 8, bits, 0, limb_bits)
         air, builder = program.compiled(), describe(program)
-        generator = np.random.default_rng(bits)
         for value in (2**bits, 2**bits + 1, P - 1, (P + 1) // 2, 2**30, 61441):
-            traces = fill_trace(program)
-            main = traces[0]
-            main[0, 0] = value
-            for _ in range(20):
-                limbs = air.tables[0].columns - 1
-                main[0, 1:] = generator.integers(0, 1 << limb_bits, limbs)
-                if limbs:  # so that the sum is right
-                    high = sum(int(limb) << limb_bits * (i + 1) for i, limb in enumerate(main[0, 2:].tolist()))
-                    main[0, 1] = (value - high) % P
+            if value < 2**bits:
+                continue
+            for whole in (value, value + P, value + 2 * P):
+                tables = [np.ascontiguousarray(trace.T) for trace in fill_trace(program)]
+                main = tables[0]
+                main[0, 0] = value
+                limbs = len(main) - 1
+                for i in range(limbs):
+                    rest = whole >> limb_bits * i
+                    main[1 + i, 0] = rest % P if i == limbs - 1 else rest & (1 << limb_bits) - 1
+                on_buses = air.filling._on_buses(tables, [])
+                for bus in air.filling._counted:
+                    list(air.filling._fill_counts(bus, tables, on_buses))
                 with pytest.raises(ConstraintError):
-                    check_trace(builder, air, traces, [])
+                    check_trace(builder, air, [table.T for table in tables], [])
 
     def test_message(self) -> None:
         """It names the check, the row, the value and the range, and not what follows from it."""

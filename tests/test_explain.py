@@ -15,7 +15,7 @@ from aprover.explaining import explain
 from aprover.programs import Fibonacci, Poseidon2Chain, RangeProof
 from aprover.proof import shape_of
 
-from .programs_for_tests import SAMPLES, SEED, DegreeEight, Poseidon2Rounds, Tribonacci, Window
+from .programs_for_tests import SAMPLES, SEED, DegreeEight, Poseidon2Rounds, Squares, Tribonacci, Window
 
 PAGE = """\
 fibonacci(n=100)
@@ -87,6 +87,28 @@ class TestConstraints:
         assert "88888" not in text
         assert explain_air(Fibonacci(100, 3, 4)) == explain_air(Fibonacci(100, 5, 6))
 
+    def test_tables(self) -> None:
+        """What each writes, what the builder adds, and what they put on buses."""
+        explanation = explain_air(Squares(100, 40))
+        assert explanation.buses == (("square of", 2), ("parities", 2), ("numbers of 6 bits", 1))
+        main, squares, parities, _ = explanation.tables
+        assert [(part.name, part.origin) for part in main.columns[:4]] == [
+            ("x", "written"),
+            ("y", "written"),
+            ("parity", "written"),
+            ("y_is_small.limb[0]", "automatic"),
+        ]
+        assert [part.origin for part in parities.columns] == ["automatic", "preprocessed", "preprocessed"]
+        assert (main.interactions[1].name, main.interactions[1].verb, main.interactions[1].text) == (
+            "parity of x",
+            "sends",
+            "(x, parity) when active(100)",
+        )
+        assert squares.interactions[0].verb == "provides"
+        text = str(explanation)
+        assert "table 'parities':" in text
+        assert "parity of x: sends (x, parity) when active(100) on parities" in text
+
     def test_is_frozen(self) -> None:
         """It is a value."""
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -94,11 +116,13 @@ class TestConstraints:
 
 
 class TestProofs:
-    @pytest.mark.parametrize("program", [Fibonacci(1000), Window(50), Poseidon2Chain(SEED, 11)], ids=repr)
-    @pytest.mark.parametrize("prefer", ["time", "size"])
-    def test_predicts_the_proof(self, program: Program, prefer: Any) -> None:
+    @pytest.mark.parametrize(
+        "program", [Fibonacci(1000), Window(50), Poseidon2Chain(SEED, 11), Squares(300, 300)], ids=repr
+    )
+    @pytest.mark.parametrize(("prefer", "zk"), [("time", False), ("size", False), ("time", True)])
+    def test_predicts_the_proof(self, program: Program, prefer: Any, zk: bool) -> None:
         """The length within a twentieth, the memory and the bits exactly."""
-        explanation = explain(program, security=90, prefer=prefer)
+        explanation = explain(program, security=90, prefer=prefer, zk=zk)
         body = prover.prove(program, explanation.parameters)
         assert abs(len(body) - explanation.proof_bytes) < max(200, explanation.proof_bytes / 20)
         assert explanation.memory == prover.prepare(program, explanation.parameters).memory

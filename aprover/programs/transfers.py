@@ -173,7 +173,7 @@ class Transfers(Program):
             balances[payee] += amount
             times[payee] = clock + 1
             rows.append(row)
-        main[:] = rows
+        main[:] = np.array(rows, dtype=np.int64) % P
         return times
 
     def public_outputs(self) -> tuple[int, ...]:

@@ -1,57 +1,70 @@
-/* libFuzzer: arbitrary bytes as an AIR, and as a proof for a few fixed AIRs. Nothing may crash, read outside its bytes, or be accepted
- * (an input that the mutator could only reach by copying an honest proof is not in the corpus). */
-#include <stdlib.h>
-
-#include "airs.h"
+/* libFuzzer: arbitrary bytes as an AIR, as a proof, and as changes to an honest proof of a few fixed AIRs. Nothing may crash, read outside
+ * its bytes, or be accepted but the honest proof itself. */
+#include "proofs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const aprover_air *fixed_air(uint32_t which, test_air *encoding) {
-    static _Alignas(64) uint8_t memory[2][1 << 16];
-    static int ready[2];
-    static uint32_t trace[40 << 7];
-    if (which == 0) fibonacci_air(encoding, 5, 20, trace);
-    else power_air(encoding, 7, 40, 3, 2, trace);
-    if (!ready[which]) {
-        CHECK(aprover_air_memory(encoding->words, encoding->count) <= sizeof memory[which]);
-        CHECK(aprover_air_load(encoding->words, encoding->count, memory[which], sizeof memory[which], NULL) == APROVER_OK);
-        ready[which] = 1;
+static const honest_proof *fixed_proof(uint32_t kind) {
+    static honest_proof proofs[PROOF_KINDS];
+    if (proofs[kind].proof == NULL) make_proof(&proofs[kind], kind, 0);
+    return &proofs[kind];
+}
+
+static void load_words(const uint32_t *words, size_t count) {
+    const size_t bytes = aprover_air_memory(words, count);
+    if (bytes == 0 || bytes >= 1 << 26) return;
+    void *memory = aligned_block(bytes);
+    if (aprover_air_load(words, count, memory, bytes, NULL) == APROVER_OK) {
+        const aprover_parameters parameters = {1, 0, 0, words[count - 1] & 3, 1 + words[0] % 64};
+        aprover_proof_shape shape;
+        aprover_shape totals;
+        aprover_air_shape(memory, &totals);
+        aprover_proof_shape_of(memory, &parameters, &shape);
     }
-    return (const aprover_air *)(void *)memory[which];
+    free(memory);
+}
+
+/* Changes, each a u16 place and a byte: put in the place of what stands there. */
+static void change(uint8_t *bytes, size_t length, const uint8_t *changes, size_t size) {
+    for (; size >= 3; changes += 3, size -= 3) bytes[(changes[0] | (size_t)changes[1] << 8) % length] = changes[2];
 }
 
 static void load_air(const uint8_t *data, size_t size) {
-    const size_t count = size / 4;
-    uint32_t *words = malloc(4 * count + 1);
-    memcpy(words, data, 4 * count);
-    const size_t bytes = aprover_air_memory(words, count);
-    if (bytes > 0 && bytes < 1 << 26) {
-        void *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-        aprover_shape shape;
-        if (aprover_air_load(words, count, memory, bytes, NULL) == APROVER_OK) aprover_air_shape(memory, &shape);
-        free(memory);
-    }
+    uint32_t *words = malloc(size + 4);
+    memcpy(words, data, size);
+    load_words(words, size / 4);
     free(words);
 }
 
-static void verify(uint32_t which, const uint8_t *data, size_t size) {
-    static test_air encoding;
-    const aprover_air *air = fixed_air(which, &encoding);
-    aprover_parameters parameters;
-    uint8_t *proof = malloc(size + 1); /* a block of its own, so that reading past the end is seen */
-    memcpy(proof, data, size);
-    if (aprover_proof_parameters(air, proof, size, &parameters, NULL) == APROVER_OK) {
-        const size_t bytes = aprover_verify_memory(air, &parameters);
-        void *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-        CHECK(aprover_verify(air, encoding.publics, data, 0, proof, size, memory, bytes, 0, NULL) != APROVER_OK);
-        free(memory);
-    }
-    free(proof);
+static void load_changed(uint32_t kind, const uint8_t *data, size_t size) {
+    const test_air *a = &fixed_proof(kind)->encoding;
+    uint32_t *words = malloc(4 * a->count);
+    memcpy(words, a->words, 4 * a->count);
+    change((uint8_t *)words, 4 * a->count, data, size);
+    load_words(words, a->count);
+    free(words);
+}
+
+/* A proof whose caps are the fixed AIR's own, though the parameters in it may be others. */
+static void verify(uint32_t kind, const uint8_t *data, size_t size, int changed) {
+    const honest_proof *p = fixed_proof(kind);
+    const size_t length = changed ? p->length : size;
+    uint8_t *bytes = malloc(length + 1);
+    memcpy(bytes, changed ? p->proof : data, length);
+    if (changed) change(bytes, length, data, size);
+    const aprover_error error = verify_bytes(p, bytes, length, 0);
+    CHECK(error.status != APROVER_OK || (length == p->length && memcmp(bytes, p->proof, length) == 0));
+    free(bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (size == 0) return 0;
-    if (data[0] % 3 == 2) load_air(data + 1, size - 1);
-    else verify(data[0] % 3, data + 1, size - 1);
+    if (size < 2) return 0;
+    const uint32_t kind = data[1] % PROOF_KINDS;
+    switch (data[0] % 4) {
+    case 0: load_air(data + 2, size - 2); break;
+    case 1: load_changed(kind, data + 2, size - 2); break;
+    case 2: verify(kind, data + 2, size - 2, 0); break;
+    default: verify(kind, data + 2, size - 2, 1);
+    }
     return 0;
 }

@@ -225,21 +225,10 @@ class MaskCoefficient(Lie):
 
 @dataclasses.dataclass(frozen=True)
 class LateMask(Lie):
-    """An opening is false, and the mask that enters is not the committed one but makes up for it. DEEP."""
-
-    index: int
-
-    def openings(self, run: Run, openings: Array) -> Array:
-        claimed = openings.copy()
-        claimed[self.index] = tf.add(claimed[self.index], tf.ONE)
-        return claimed
+    """The mask that enters is not the committed one but makes up for openings that are false. DEEP."""
 
     def entering(self, run: Run, t: int, word: Array) -> Array:
-        if t != 0:
-            return word
-        true = dataclasses.replace(run, openings=run.openings.copy())
-        true.openings[self.index] = tf.sub(true.openings[self.index], tf.ONE)
-        return tp.deep_word(true, 0)
+        return tp.deep_word(dataclasses.replace(run, openings=tp.out_of_domain(run)), 0) if t == 0 else word
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,7 @@ def system_randomness() -> Uniform:
 
 @dataclasses.dataclass
 class Run:
-    """What a proof in the making knows; hooks of a lie read it. Lists are by table, words kept by their coefficients."""
+    """What a proof in the making knows; hooks of a lie read it. Lists are by table, words are coefficients."""
 
     air: Air
     publics: Sequence[int]
@@ -159,7 +159,7 @@ def prove_run(
     run.z = run.transcript.element()
     while not run.z[1:].any():
         run.z = run.transcript.element()
-    run.openings = lie.openings(run, _out_of_domain(run))
+    run.openings = lie.openings(run, out_of_domain(run))
     run.transcript.absorb(Tag.OPENINGS, elements_to_bytes(run.openings))
     for table in range(len(run.air.tables) if honest else 0):
         assert not run.identity_gap(run.openings, table).any(), f"the quotient identity of table {table} fails at z"
@@ -382,7 +382,8 @@ def opening_points(run: Run, i: int) -> list[Array]:
     return [run.z * np.uint64(pow(root, o, P)) % np.uint64(P) for o in table_offsets(run, i)]
 
 
-def _out_of_domain(run: Run) -> Array:
+def out_of_domain(run: Run) -> Array:
+    """The true out-of-domain values (N, 5)."""
     openings = []
     for i, table in enumerate(run.air.tables):
         root, at = tf.root(table.log_height), {}

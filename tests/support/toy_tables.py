@@ -1,4 +1,4 @@
-"""Programs of several tables for the soundness tests, with buses, lookups and preprocessed columns, and their traces."""
+"""Programs of several tables for the soundness tests, with buses, lookups and preprocessed columns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Sizes:
     batch: int = 1
 
 
-def ledger(sizes: Sizes = Sizes(), *, start: int = 3) -> Instance:
+def ledger(sizes: Sizes = Sizes(), *, start: int = 3, forged: int | None = None) -> Instance:
     """Three tables on two buses.
 
     - main: `x' = x + v`; `v` and its square are looked up in `ranges` where `selected` is 1, else `v` is 0; a row that
@@ -44,7 +44,8 @@ def ledger(sizes: Sizes = Sizes(), *, start: int = 3) -> Instance:
     - ranges: (v, v^2) for v below LIMIT, preprocessed and repeated over the height; a free count on the table's side;
     - log: receives the entries where `listed` is 1.
 
-    Public: the first x and the last one.
+    Public: the first x and the last one. Nobody looks up LIMIT - 1, unless a value is `forged`: then one row of main
+    has it, and the count of LIMIT - 1 is one, as if the forged value were listed there.
     """
     draft = Draft(3, sizes.main, publics=2, buses=[2, 1], batch=sizes.batch)
     x, v, selected = draft.read(X), draft.read(V), draft.read(SELECTED)
@@ -69,11 +70,15 @@ def ledger(sizes: Sizes = Sizes(), *, start: int = 3) -> Instance:
     at, entries = start, []
     chosen = set(rng.sample(range(k), min(k // 2, most)))
     for row in range(k):
-        value = rng.randrange(LIMIT) if row in chosen else 0
+        value = rng.randrange(LIMIT - 1) if row in chosen else 0
+        if forged is not None and row == min(chosen):
+            value = forged
         rows.append([at, value, int(row in chosen)])
         entries += [at] if row in chosen else []
         at = (at + value) % P
     counts = Counter(row[V] for row in rows if row[SELECTED])
+    if forged is not None:
+        counts[LIMIT - 1] = counts.pop(forged)
     order = sorted(entries, reverse=True)
     traces = (
         np.array(rows, dtype=np.uint64),
