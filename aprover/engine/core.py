@@ -37,7 +37,7 @@ import attrs
 
 from ..backends import ProvingCancelled
 from ..proof import Proof
-from .cost import CostModel, Work
+from .cost import UNKNOWN_WORK, CostModel, Work
 from .flights import Flight, State
 from .ledger import HIT_SECONDS, SUBMIT_SECONDS, Ended
 from .messages import (
@@ -355,6 +355,8 @@ class Core(Placing):
                 self._crew.python_over(batch)
             now = self._clock()
             self._decide_split(batch, now)
+            if self.events:
+                self._log_start(effects, batch)
             self._after_ends(now, effects)
         return effects
 
@@ -428,6 +430,8 @@ class Core(Placing):
                 if batch.inline:
                     self._study(now)
             if self.events:
+                if batch.flights[0].work is UNKNOWN_WORK:
+                    self._log_start(effects, batch)  # and that was all there was
                 self._log(effects, "batch_finished", None, batch=batch.number, size=len(batch.flights), seconds=seconds)
             self._after_ends(now, effects, coming=0 if batch.inline else 1)
         self._group(ended, effects)

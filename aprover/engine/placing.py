@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..proof import Proof
-from .cost import CostModel
+from .cost import UNKNOWN_WORK, CostModel
 from .flights import Flight, FlightQueue, Step
 from .ledger import Ended, Ledger
 from .loop_state import LoopState
@@ -195,7 +195,7 @@ class Placing(Ledger):
             crew.python += 1
         if len(flights) == 1:
             self._decide_split(batch, now)
-        if self.events:
+        if self.events and flights[0].work is not UNKNOWN_WORK:  # else it is told what it is when that is known
             self._log_start(effects, batch)
         return batch
 

@@ -143,7 +143,7 @@ class AdaptivePolicy:
     hit: float = attrs.field(default=2e-6, validator=_seconds)
     overhead: float = attrs.field(default=4e-6, validator=_seconds)
     dispatch: float = attrs.field(default=8e-6, validator=_seconds)
-    longest_inline: float = attrs.field(default=2e-3, validator=_seconds)
+    longest_inline: float = attrs.field(default=2.1e-3, validator=_seconds)
     preference: float = attrs.field(default=0.92, validator=_seconds)
     short: float = attrs.field(default=250e-6, validator=_seconds)
     noise: float = attrs.field(default=50e-6, validator=_seconds)
