@@ -144,7 +144,7 @@ class AdaptivePolicy:
     overhead: float = attrs.field(default=4e-6, validator=_seconds)
     dispatch: float = attrs.field(default=8e-6, validator=_seconds)
     longest_inline: float = attrs.field(default=2.1e-3, validator=_seconds)
-    preference: float = attrs.field(default=0.92, validator=_seconds)
+    preference: float = attrs.field(default=0.94, validator=_seconds)
     short: float = attrs.field(default=250e-6, validator=_seconds)
     noise: float = attrs.field(default=50e-6, validator=_seconds)
     largest_lag: float = attrs.field(default=5e-3, validator=_seconds)
