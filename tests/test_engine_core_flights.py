@@ -781,6 +781,22 @@ class TestBreakDown:
         assert shell.submit("e")[1] == Closed(cause)
         assert shell.core.dispatch("loop", tick=9).batch is None
 
+    def test_afterwards_the_tables_are_not_looked_at(self) -> None:
+        """They may be in any state: whatever is asked then is answered without them."""
+        shell = Shell()
+        waiter, batch = shell.started("a")
+        shell.core._flights = shell.core._queue = shell.core._ports = None  # type: ignore[assignment]
+        shell.perform(shell.core.break_down(LookupError()))
+        shell.leave(waiter)
+        shell.perform(shell.core.drop_port("loop"))
+        shell.perform(shell.core.surveyed(batch, SMALL))
+        shell.perform(shell.core.traced(batch, 1.0))
+        shell.perform(shell.core.offer_help(batch, "team"))
+        assert shell.core.begin(batch) == (True,)
+        shell.finish(batch)
+        shell.perform(shell.core.expire())
+        assert len(shell.answers) == 1
+
     def test_sleepers_are_woken_to_hear_it(self) -> None:
         """Each once."""
         shell = Shell()

@@ -197,7 +197,7 @@ class TestRegret:
 
     @pytest.mark.parametrize("scaling", SCALINGS)
     def test_hundreds_and_a_thousand_at_once(self, scaling: float) -> None:
-        """Some cells; the whole grid takes minutes, and is in benchmarks/policy_regret.py."""
+        """Some cells; the whole grid takes minutes: `make bench-policy`."""
         for seconds, repetition in LARGE:
             self.check(scaling, repetition, 256, seconds, warm_up=5, measured=2)
             self.check(scaling, repetition, 1000, seconds, warm_up=3, measured=1)

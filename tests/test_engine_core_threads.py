@@ -14,7 +14,7 @@ import pytest
 
 from aprover.backends import ProvingCancelled
 from aprover.engine.core import Core
-from aprover.engine.cost import CostModel
+from aprover.engine.cost import UNKNOWN_WORK, CostModel
 from aprover.engine.messages import STOP, Batch, Closed, Effects, Failed, Help, Hit, Inline, Proved
 from aprover.engine.policy import AdaptivePolicy, AlwaysInline, AlwaysOffload, Policy
 from tests.support.engine_core import FakeRequest, FakeWaiter, work
@@ -89,6 +89,8 @@ class World:
             if task is STOP:
                 return
             if isinstance(task, Batch):
+                if task.flights[0].work is UNKNOWN_WORK:
+                    self.perform(self.core.surveyed(task, work(1e-3)))
                 if task.split:
                     self.perform(self.core.offer_help(task, "team"))
                 self.perform(self.core.finish(task, self.make(task), seconds=1e-5 * len(task.flights)))
@@ -106,7 +108,7 @@ class World:
                 key = chance.randrange(40)
                 waiter = FakeWaiter(me, key)
                 trace = "slow" if key == 3 else None
-                cost = work(chance.choice([5e-6, 1e-3, 20e-3]), trace=trace)
+                cost = None if key == 5 else work(chance.choice([5e-6, 1e-3, 20e-3]), trace=trace)
                 decision: Any = self.core.submit(FakeRequest(key, known=cost), waiter, tick=tick)
                 if isinstance(decision, Hit):
                     assert decision.proof == proof_of(key)
@@ -183,14 +185,19 @@ class TestThreads:
         assert not world.core._seats
         assert isinstance(world.core.submit(FakeRequest(1), FakeWaiter(0)), Closed)
 
-    def test_closing_in_the_middle_answers_everybody(self) -> None:
-        """close("cancel") from another thread, while loops submit and workers work."""
+    @pytest.mark.parametrize("how", ["close", "break down"])
+    def test_an_end_in_the_middle_answers_everybody(self, how: str) -> None:
+        """From another thread, while loops submit and workers work."""
         world = World(AlwaysOffload())
+
+        def end() -> None:
+            world.perform(world.core.close("cancel") if how == "close" else world.core.break_down(LookupError()))
+
         workers = [threading.Thread(target=world.guarded, args=(world.run_worker, me)) for me in range(WORKERS)]
         for thread in workers:
             thread.start()
         waiting: set[FakeWaiter] = set()
-        closer = threading.Thread(target=lambda: world.perform(world.core.close("cancel")))
+        closer = threading.Thread(target=end)
         for i in range(2000):
             waiter = FakeWaiter("loop", i)
             decision: Any = world.core.submit(FakeRequest(100 + i, known=work(1e-3)), waiter, tick=i)
@@ -208,4 +215,6 @@ class TestThreads:
         assert world.drained.is_set()
         assert {waiter for waiter, _ in world.inboxes["loop"]} == waiting
         assert len(world.inboxes["loop"]) == len(waiting)
-        assert world.core.statistics().pending == 0
+        now = world.core.statistics()
+        assert now.waiters == 0
+        assert now.pending == 0 or how == "break down"

@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, merge_con
 
 import aprover
 from aprover import AdaptivePolicy, AlwaysInline, AlwaysOffload, Engine, Fibonacci
+from aprover.engine.calibration import work_of_program
 from aprover.telemetry import Timeline
 from tests.programs_for_tests import Tribonacci
 
@@ -67,6 +68,7 @@ class TestStories:
     async def test_inline(self) -> None:
         """Where, why and how long."""
         told = Told()
+        work_of_program(Fibonacci(20))  # whose shape is known then
         async with aprover.open_engine(policy=AlwaysInline(), trace=told) as engine:
             await engine.prove(Fibonacci(20))
         assert told.stories() == [["submitted", "inline", "completed"]]
@@ -103,8 +105,11 @@ class TestStories:
     async def test_batches_on_the_loops_own_thread(self) -> None:
         """Those that the end of the tick runs there are batches too."""
         told = Told()
+        programs = [*map(Fibonacci, range(500, 540))]
+        for program in programs:
+            work_of_program(program)
         async with aprover.open_engine(policy=AlwaysInline(), trace=told) as engine:
-            await burst(engine, *map(Fibonacci, range(500, 540)))
+            await burst(engine, *programs)
         assert {batch["placement"] for batch in told.named("batch_started")} == {"inline"}
         assert len(told.named("batch_started")) == len(told.named("batch_finished")) > 0
 
@@ -184,12 +189,13 @@ class TestStories:
         assert told.named("failed")[0]["error"] == "DeadlineExceeded"
 
     async def test_a_wrong_program(self) -> None:
-        """What cannot even be asked for has a story with an end."""
+        """What cannot be proved at all has a story with an end, and so has the batch that found it out."""
         told = Told()
         async with aprover.open_engine(trace=told) as engine:
             with pytest.raises(aprover.SecurityError):
                 await engine.prove(Unreachable(3), security=128)
-        assert told.stories() == [["submitted", "failed"]]
+        assert told.stories() == [["submitted", "queued", "failed"]]
+        assert len(told.named("batch_started")) == len(told.named("batch_finished")) == 1
 
     @pytest.mark.parametrize("policy", [AlwaysInline(), AlwaysOffload(), AdaptivePolicy()], ids=repr)
     async def test_batches_of_programs(self, policy: Any) -> None:

@@ -37,7 +37,7 @@ import attrs
 
 from ..backends import ProvingCancelled
 from ..proof import Proof
-from .cost import CostModel, Work
+from .cost import UNKNOWN_WORK, CostModel, Work
 from .flights import Flight, State
 from .ledger import HIT_SECONDS, SUBMIT_SECONDS, Ended
 from .messages import (
@@ -50,9 +50,7 @@ from .messages import (
     Effects,
     Expired,
     Help,
-    Parked,
     Port,
-    Queued,
     Rejected,
     Request,
     Stop,
@@ -195,27 +193,13 @@ class Core(Placing):
             flight = self._open(request, now)
             flight.store = cache
             if self._pending >= self._max_pending:
-                effects = Effects()
-                flight.state = State.PARKED
-                self._seat(flight, waiter, priority, deadline, effects)
-                self._parked.push(flight)
-                return Parked(flight, effects)
+                return self._park(flight, waiter, priority, deadline)
             self._pending += 1
             if flight.work.native and flight.predicted <= self._longest_inline:
                 flight.small = True
                 if self._inline_at_the_door(flight, state, now):
                     return self._inline(flight, waiter, state, now)
-            # Most have none: the port was told by the first of the tick.
-            effects = NOTHING if state.announced and deadline == FOREVER and not self.events else Effects()
-            self._seat(flight, waiter, priority, deadline, effects)
-            flight.port = waiter.port
-            (state.small if flight.small else state.large).push(flight)
-            if not state.announced:
-                state.announced = True
-                effects.dispatch.append(waiter.port)
-            if self.events:
-                self._log(effects, "queued", flight)
-            return Queued(flight, effects)
+            return self._wait_at_port(flight, waiter, state, priority, deadline)
 
     def leave(self, waiter: Waiter) -> Effects:
         """The waiter was cancelled. O(1). It will not be delivered to, unless the delivery is already on its way.
@@ -309,6 +293,8 @@ class Core(Placing):
         """The loop is gone: its waiters leave, and what it had submitted is released for the others who wait for it."""
         effects = Effects()
         with self._lock:
+            if self._broken is not None:
+                return NOTHING
             now = self._clock()
             for seat in [seat for waiter, seat in self._seats.items() if waiter.port == port]:
                 if seat.taken:
@@ -355,6 +341,8 @@ class Core(Placing):
                 self._crew.python_over(batch)
             now = self._clock()
             self._decide_split(batch, now)
+            if self.events:
+                self._log_start(effects, batch)
             self._after_ends(now, effects)
         return effects
 
@@ -428,6 +416,8 @@ class Core(Placing):
                 if batch.inline:
                     self._study(now)
             if self.events:
+                if batch.flights[0].work is UNKNOWN_WORK:
+                    self._log_start(effects, batch)  # and that was all there was
                 self._log(effects, "batch_finished", None, batch=batch.number, size=len(batch.flights), seconds=seconds)
             self._after_ends(now, effects, coming=0 if batch.inline else 1)
         self._group(ended, effects)

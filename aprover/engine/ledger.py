@@ -37,7 +37,7 @@ from .messages import (
 )
 from .policy import TICK_BUDGET
 
-__all__ = ["HIT_SECONDS", "SUBMIT_SECONDS", "Ended", "Ledger"]
+__all__ = ["FOREVER", "HIT_SECONDS", "SUBMIT_SECONDS", "Ended", "Ledger"]
 
 FOREVER = math.inf
 HIT_SECONDS = 2e-6

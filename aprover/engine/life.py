@@ -18,7 +18,7 @@ from . import calibration
 from .core import Core
 from .cost import CostModel
 from .making import make_batch
-from .messages import Dispatch, Effects
+from .messages import NOTHING, Dispatch, Effects
 from .policy import AdaptivePolicy, Policy
 from .ports import Port, interrupts, running_loop
 from .ports.asyncio import AsyncioPort
@@ -336,7 +336,7 @@ class EngineLife:
         Args:
             job: The request whose own call to the core this came from.
         """
-        if not effects:
+        if effects is NOTHING or not effects:
             return
         for worker in effects.wake:
             cast(WorkerThread, worker).wake()

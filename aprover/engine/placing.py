@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..proof import Proof
-from .cost import CostModel
-from .flights import Flight, FlightQueue, Step
-from .ledger import Ended, Ledger
+from .cost import UNKNOWN_WORK, CostModel
+from .flights import Flight, FlightQueue, State, Step
+from .ledger import FOREVER, Ended, Ledger
 from .loop_state import LoopState
-from .messages import NOTHING, Batch, Effects, Help, Inline, Waiter, Worker
+from .messages import NOTHING, Batch, Effects, Help, Inline, Parked, Queued, Waiter, Worker
 from .policy import LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Placement, Policy
 
 __all__ = ["RELEASED_AT_ONCE", "SAMPLED", "Placing"]
@@ -116,6 +116,28 @@ class Placing(Ledger):
         self._log(effects, "inline", flight)
         return Inline(flight, effects)
 
+    def _park(self, flight: Flight, waiter: Waiter, priority: int, deadline: float) -> Parked:
+        """Until there is room for one more."""
+        effects = Effects()
+        flight.state = State.PARKED
+        self._seat(flight, waiter, priority, deadline, effects)
+        self._parked.push(flight)
+        return Parked(flight, effects)
+
+    def _wait_at_port(self, flight: Flight, waiter: Waiter, state: LoopState, priority: int, deadline: float) -> Queued:
+        """Until the end of the tick."""
+        # Most have no effects: the port was told by the first of the tick.
+        effects = NOTHING if state.announced and deadline == FOREVER and not self.events else Effects()
+        self._seat(flight, waiter, priority, deadline, effects)
+        flight.port = waiter.port
+        (state.small if flight.small else state.large).push(flight)
+        if not state.announced:
+            state.announced = True
+            effects.dispatch.append(waiter.port)
+        if self.events:
+            self._log(effects, "queued", flight)
+        return Queued(flight, effects)
+
     def _dispatch_small(self, state: LoopState, now: float, effects: Effects, ended: Ended) -> Batch | None:
         """What may run on the loop's thread: there, within the budget, or on the workers."""
         queue = state.small
@@ -195,7 +217,7 @@ class Placing(Ledger):
             crew.python += 1
         if len(flights) == 1:
             self._decide_split(batch, now)
-        if self.events:
+        if self.events and flights[0].work is not UNKNOWN_WORK:  # else it is told what it is when that is known
             self._log_start(effects, batch)
         return batch
 
