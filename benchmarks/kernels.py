@@ -23,7 +23,7 @@ import attrs
 
 from aprover import Fibonacci, prover
 from aprover.proof import shape_of
-from aprover.security import Parameters, Shape, choose
+from aprover.security import Parameters, Shape, choose, layout_of
 from aprover.security.costs import trees
 
 from .machine import RESULTS, machine
@@ -97,19 +97,20 @@ def measure(programs: Path) -> Kernels:
 
 def work(shape: Shape, parameters: Parameters) -> Iterator[tuple[str, str, int, float]]:
     """Group, kernel, log2 of the length and number of elements, for one narrow trace (docs/protocol.md, section 7)."""
-    log_k, k, blowup = shape.log_height, float(1 << shape.log_height), 1 << parameters.log_blowup
-    quotient = 5 * shape.chunks
-    yield "trace", "from_canonical", log_k, shape.columns * k
-    yield "transforms", "interpolate", log_k, (shape.columns + quotient) * k
+    layout, (table,) = layout_of(shape, parameters), shape.tables
+    log_k, k, blowup = table.log_height, float(table.height), 1 << parameters.log_blowup
+    chunks = layout.tables[0].chunks
+    quotient = 5 * chunks
+    yield "trace", "from_canonical", log_k, table.columns * k
+    yield "transforms", "interpolate", log_k, (table.columns + quotient) * k
     # The constraints are evaluated on cosets of the extension; only chunks beyond the blowup need others.
-    further = max(0, shape.chunks - blowup)
-    yield "transforms", "evaluate", log_k, ((shape.columns + quotient) * blowup + shape.columns * further) * k
-    reads = shape.openings - shape.chunks
-    yield "openings, DEEP and folding", "dot_columns", log_k, (reads + quotient) * k
-    yield "openings, DEEP and folding", "accumulate", log_k, (reads + quotient) * k
-    yield "openings, DEEP and folding", "divide", log_k, shape.rows_read * k
-    yield "openings, DEEP and folding", "add_scaled", log_k, 5 * (shape.rows_read - 1) * k
-    for t in range(shape.folds):
+    further = max(0, chunks - blowup)
+    yield "transforms", "evaluate", log_k, ((table.columns + quotient) * blowup + table.columns * further) * k
+    yield "openings, DEEP and folding", "dot_columns", log_k, (table.openings + quotient) * k
+    yield "openings, DEEP and folding", "accumulate", log_k, (table.openings + quotient) * k
+    yield "openings, DEEP and folding", "divide", log_k, table.rows_read * k
+    yield "openings, DEEP and folding", "add_scaled", log_k, 5 * (table.rows_read - 1) * k
+    for t in range(layout.folds):
         yield "openings, DEEP and folding", "fold", log_k - 3 * t, k / 8**t
         if t > 0:
             yield "transforms", "evaluate", log_k - 3 * t, 5 * blowup * k / 8**t
@@ -120,7 +121,7 @@ def limits(kernels: Kernels, shape: Shape, parameters: Parameters) -> dict[str, 
     nanoseconds: dict[str, float] = defaultdict(float)
     for group, kernel, log_n, elements in work(shape, parameters):
         nanoseconds[group] += elements * kernels.element(kernel, log_n)
-    for tree in trees(shape, parameters.log_blowup):
+    for tree in trees(layout_of(shape, parameters), parameters.log_blowup):
         leaves = float(1 << tree.log_leaves)
         nanoseconds["hashing"] += leaves * (-(-tree.leaf_bytes // 64) * kernels.leaf + kernels.node)
     if parameters.grinding_bits:

@@ -19,13 +19,14 @@ from benchmarks.peers.configurations import PEERS, PROVEN_BITS, Peer, proven, us
 def ourselves(log_rows: int, *, independent: bool) -> System:
     """This project's own system, described as a peer."""
     shape = shape_of(Fibonacci(1 << log_rows).compiled())
+    layout = shape.layout()
     return System(
         log_field=LOG2_FIELD,
-        openings=shape.openings,
+        openings=layout.openings,
         independent=independent,
         constraints=shape.constraints,
-        degree=shape.degree,
-        folds=lambda _log_rows, _log_blowup: (3,) * shape.folds,
+        degree=1,
+        folds=lambda _log_rows, _log_blowup: (3,) * layout.folds,
     )
 
 
@@ -41,7 +42,8 @@ class TestFormula:
         self, log_rows: int, log_blowup: int, independent: bool, m: int | None
     ) -> None:
         """Every round but the queries, in either regime, has the bits that `aprover.security` gives it."""
-        code = Code(shape_of(Fibonacci(1 << log_rows).compiled()), log_blowup, independent)
+        shape = shape_of(Fibonacci(1 << log_rows).compiled())
+        code = Code(shape, shape.layout(), log_blowup, independent)
         mine = committed_terms(ourselves(log_rows, independent=independent), log_rows, log_blowup, m)
         assert list(mine) == pytest.approx([bits for _, bits in code.terms(m)], abs=1e-9)
 

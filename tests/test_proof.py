@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 
 import aprover
 from aprover import Fibonacci, Proof, ProofFormatError, Statement, VerificationCode, VerificationError
-from aprover.proof import shape_of
-from aprover.prover import shape_in_c
-from aprover.security import security_report
-from tests.programs_for_tests import SAMPLES, Tribonacci
+from tests.programs_for_tests import Tribonacci
 
 STATEMENT = Statement("fibonacci", (("n", 20),), (0, 1), (6765,))
 
@@ -191,14 +188,3 @@ class TestSecurity:
             with pytest.raises(ProofFormatError) as caught:
                 _ = Proof("stark", stark.statement, head).security
             assert caught.value.code is VerificationCode.PARAMETERS
-
-    @pytest.mark.parametrize("program", SAMPLES, ids=lambda program: program.id)
-    def test_the_shape_that_is_judged_is_the_shape_that_is_proved(self, program: aprover.Program) -> None:
-        """The builder in Python and the C core derive the same shape from the bytecode."""
-        air = program.compiled()
-        shape, in_c = shape_of(air), shape_in_c(air)
-        for name in ("log_height", "columns", "rows_read", "constraints", "degree", "chunks"):
-            assert getattr(shape, name) == in_c[name]
-        assert shape.openings == in_c["reads"] + in_c["chunks"]
-        assert shape.narrow == bool(in_c["narrow"])
-        assert security_report(shape, aprover.prove_sync(program).parameters).proven_bits >= 100

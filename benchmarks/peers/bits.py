@@ -61,12 +61,18 @@ def committed_terms(system: System, log_rows: int, log_blowup: int, m: int | Non
     log_list = 0.0 if m is None else math.log2(m + 0.5) + log_blowup / 2
     line = _log2_line_error(system, log_rows, log_blowup, m)
     yield system.log_field - log_list - math.log2(system.constraints)
-    yield system.log_field - log_list - math.log2(system.degree * (k + o - 1) + k - 1)
+    yield system.log_field - log_list - math.log2(_identity_degree(system, k))
     log_n = log_rows + log_blowup
     yield system.log_field - line(log_n) - math.log2(1 if system.independent else system.openings - 1)
     for log_arity in system.folds(log_rows, log_blowup):
         log_n -= log_arity
         yield system.log_field - line(log_n) - math.log2((1 << log_arity) - 1)
+
+
+def _identity_degree(system: System, k: int) -> int:
+    """In how many points the quotient identity may hold though it is false; a chunk has k coefficients."""
+    column = k + system.rows_read - 1
+    return max(system.degree * column, k * max(1, system.degree - 1) + column)
 
 
 def _query_bits(system: System, log_rows: int, log_blowup: int, m: int | None) -> float:
