@@ -42,8 +42,8 @@ def private(
 ) -> Any:
     """Declares a field of a `Program` as a private input, which only `trace` and `public_outputs` see.
 
-    It reaches neither the statement nor the repr, logs or errors. This alone hides nothing in a proof: unless the proof is
-    zero-knowledge, the opened values of the trace may reveal something about it.
+    It reaches neither the statement nor the repr, logs or errors. This alone hides nothing in a proof: unless the proof
+    is zero-knowledge, the opened values of the trace may reveal something about it.
     """
     return attrs.field(
         default=default,
