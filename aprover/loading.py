@@ -1,7 +1,7 @@
 """What the C core keeps of an AIR, made once and shared by all proofs: the decoded AIR, and the commitment to its
 preprocessed columns (docs/protocol.md, sections 4 and 6).
 
-The only door to the extension beside `aprover.prover`, which uses it.
+The one module that imports the extension; `aprover.prover` takes it from here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ __all__ = [
     "Preprocessed",
     "aligned",
     "c_parameters",
+    "ffi",
+    "lib",
     "load",
     "pointer",
     "preprocessed",

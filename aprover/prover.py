@@ -15,7 +15,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from ._native import ffi, lib
 from .air import CompiledAir, Program, tracing
 from .errors import AproverError, ProgramError, ProveError, rejection
 from .loading import (
@@ -23,6 +22,8 @@ from .loading import (
     LoadedAir,
     aligned,
     c_parameters,
+    ffi,
+    lib,
     load,
     pointer,
     preprocessed,

@@ -181,24 +181,39 @@ static aprover_status mix_slice(void *context, size_t index, uint32_t lane) {
     return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-/* One base coordinate, from blocks of `length` coefficients to chunks of `stride` many, whose highest `masks` then serve to hide them:
- * Q_j + x^stride b_j - b_(j-1). A coefficient's place among the chunks is never before its place among the blocks, so that the
- * highest go first. */
-static void rearrange(const apr_prover *p, const apr_prover_table *t, uint32_t *x, uint32_t blocks, int coordinate) {
-    const uint32_t chunks = t->plan->chunks, stride = t->plan->stride, masks = t->plan->masks, log_n = t->plan->log_length;
+/* From the reversal of i to that of i - 1; from that of 0 to that of the largest. half: half of the count. */
+static uint32_t reversed_before(uint32_t r, uint32_t half) {
+    for (; half != 0 && (r & half) == 0; half >>= 1) r |= half;
+    return r & ~half;
+}
+
+/* Coefficients of one base coordinate move from blocks of `length` to chunks of `stride` many. A place among the chunks is never before
+ * the place among the blocks that it is filled from, so that the highest go first; and those of chunk 0 stay. */
+static void move_to_chunks(const apr_prover_table *t, uint32_t *x, uint32_t blocks) {
+    const uint32_t chunks = t->plan->chunks, stride = t->plan->stride, length = (uint32_t)t->length, half = length / 2;
     const size_t step = FX_DEGREE * t->stride;
     for (uint32_t block = blocks; block < chunks; block++) memset(x + step * block, 0, 4 * t->length);
-    for (uint32_t j = chunks; j-- > 0;)
-        for (uint32_t i = (uint32_t)t->length; i-- > 0;) {
-            const size_t from = (size_t)j * stride + i, block = from >> log_n;
-            fp coefficient = 0;
-            if (i < stride && block < chunks) coefficient = x[step * block + apr_bitrev((uint32_t)(from & (t->length - 1)), log_n)];
-            x[step * j + apr_bitrev(i, log_n)] = coefficient;
+    for (uint32_t j = chunks; j-- > 0;) {
+        const size_t last = (size_t)j * stride + stride - 1;
+        uint32_t *to = x + step * j, *from = x + step * (last / length);
+        uint32_t r = length - 1, s = apr_bitrev((uint32_t)last & (length - 1), t->plan->log_length);
+        for (uint32_t i = length; i > stride; i--, r = reversed_before(r, half)) to[r] = 0;
+        for (uint32_t i = stride; i > 0 && j > 0; i--, r = reversed_before(r, half)) {
+            to[r] = from[s];
+            if (s == 0) from -= step;
+            s = reversed_before(s, half);
         }
-    for (uint32_t j = 0; j + 1 < chunks; j++) {
-        enum { AT_ONCE = 1024 };
-        apr_random_cursor cursor = {apr_stream(APR_STREAM_CHUNK, (uint32_t)(t - p->tables), j * FX_DEGREE + (uint32_t)coordinate), 0};
-        uint32_t b[AT_ONCE];
+    }
+}
+
+/* The highest coefficients of the chunks hide them: Q_j + x^stride b_j - b_(j-1). */
+static void mask_chunks(const apr_prover *p, const apr_prover_table *t, uint32_t *x, uint32_t coordinate) {
+    enum { AT_ONCE = 1024 };
+    const uint32_t stride = t->plan->stride, masks = t->plan->masks, log_n = t->plan->log_length;
+    const size_t step = FX_DEGREE * t->stride;
+    uint32_t b[AT_ONCE];
+    for (uint32_t j = 0; j + 1 < t->plan->chunks; j++) {
+        apr_random_cursor cursor = {apr_stream(APR_STREAM_CHUNK, (uint32_t)(t - p->tables), j * FX_DEGREE + coordinate), 0};
         for (uint32_t done = 0, now; done < masks; done += now) {
             now = masks - done < AT_ONCE ? masks - done : AT_ONCE;
             apr_random_elements(&p->random, &cursor, b, now);
@@ -210,6 +225,21 @@ static void rearrange(const apr_prover *p, const apr_prover_table *t, uint32_t *
             }
         }
     }
+}
+
+typedef struct {
+    const apr_prover *p;
+    const apr_prover_table *t;
+    uint32_t blocks;
+} masking;
+
+static aprover_status mask_coordinate(void *context, size_t index, uint32_t lane) {
+    const masking *job = context;
+    uint32_t *x = job->t->quotient + job->t->stride * index;
+    (void)lane;
+    move_to_chunks(job->t, x, job->blocks);
+    mask_chunks(job->p, job->t, x, (uint32_t)index);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t) {
@@ -229,9 +259,7 @@ aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t) {
         aprover_status status = apr_parallel(p->team, mix_slice, &job, FX_DEGREE * (t->length / job.slice));
         if (status != APROVER_OK) return status;
     }
-    for (int e = 0; e < FX_DEGREE && t->plan->masks > 0; e++) {
-        rearrange(p, t, t->quotient + t->stride * (size_t)e, c, e);
-        if (apr_stopped(p)) return APROVER_CANCELLED;
-    }
-    return APROVER_OK;
+    if (t->plan->masks == 0) return APROVER_OK;
+    masking job = {p, t, c};
+    return apr_parallel(p->team, mask_coordinate, &job, FX_DEGREE);
 }

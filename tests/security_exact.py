@@ -57,7 +57,7 @@ class Case:
         return self.blowup << self.log_lengths[t]
 
     def arity(self, t: int) -> int:
-        return 2 ** (self.log_lengths[t] - self.log_lengths[t + 1])
+        return 1 << self.log_lengths[t] - self.log_lengths[t + 1]
 
     def has_tables(self, t: int) -> bool:
         return any(table.log_length == self.log_lengths[t] for table in self.tables)

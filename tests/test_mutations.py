@@ -13,18 +13,21 @@ import pytest
 from tests.support.toy_field import P
 from tests.support.toy_layout import Parameters
 from tests.support.toy_programs import Instance, fibonacci, mixer
+from tests.support.toy_tables import Sizes, ledger
 from tests.support.verifiers import native, native_portable, native_prove, reference
 
 MUTANTS_PER_PROOF = 400
 ON_THE_REFERENCE = 40
 
-# Narrow and wide, with and without FRI layers, caps, grinding and independent coefficients.
+# Narrow and wide, with and without FRI layers, caps, grinding, independent coefficients, several tables and masks.
 PROOFS: dict[str, tuple[Callable[[], Instance], Parameters]] = {
     "narrow 2^3": (lambda: fibonacci(3), Parameters(3, 5)),
     "narrow 2^5": (lambda: mixer(5, 3), Parameters(3, 10, 3, 2, independent=True)),
     "wide 2^3": (lambda: mixer(3, 18), Parameters(2, 9, 0, 8)),
     "narrow 2^10": (lambda: fibonacci(10), Parameters(2, 12, 2, 3)),
     "wide 2^10": (lambda: mixer(10, 18), Parameters(1, 12, 5, 1)),
+    "tables": (lambda: ledger(Sizes(8, 3, 7, batch=2)), Parameters(1, 10, 3, 1)),
+    "masked tables": (lambda: ledger(Sizes(4, 3, 8)), Parameters(1, 8, 2, 1, zk=True)),
 }
 
 
@@ -36,7 +39,7 @@ REACHED = {"TRUNCATED", "NON_CANONICAL", "TRAILING", "QUOTIENT", "TRACE_MERKLE",
 def proved(name: str) -> tuple[Instance, bytes]:
     make, parameters = PROOFS[name]
     instance = make()
-    return instance, native_prove(instance, parameters.to_bytes())
+    return instance, native_prove(instance, parameters.to_bytes(), entropy=bytes(range(32)))
 
 
 def flip_bit(rng: random.Random, proof: bytes) -> bytes:

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 import aprover
 from aprover import Fibonacci, Proof, ProofFormatError, Statement, VerificationCode, VerificationError
-from tests.programs_for_tests import Tribonacci
+from aprover.loading import proof_shape_in_c
+from aprover.proof import shape_of
+from aprover.prover import prove
+from aprover.security import choose, layout_of, security_report
+from tests.programs_for_tests import SAMPLES, TABLE_SAMPLES, Tribonacci
 
 STATEMENT = Statement("fibonacci", (("n", 20),), (0, 1), (6765,))
 
@@ -188,3 +192,25 @@ class TestSecurity:
             with pytest.raises(ProofFormatError) as caught:
                 _ = Proof("stark", stark.statement, head).security
             assert caught.value.code is VerificationCode.PARAMETERS
+
+    @pytest.mark.parametrize("program", [*SAMPLES, *TABLE_SAMPLES], ids=lambda program: program.id)
+    @pytest.mark.parametrize("zk", [False, True], ids=["plain", "zk"])
+    def test_the_shape_that_is_judged_is_the_shape_that_is_proved(self, program: aprover.Program, zk: bool) -> None:
+        """The report lays a proof out as the C core does, for one table and several, masked or not."""
+        air = program.compiled(zk=zk)
+        shape = shape_of(air)
+        parameters = choose(shape, zk=zk)
+        layout, in_c = layout_of(shape, parameters), proof_shape_in_c(air, parameters)
+        assert (layout.narrow, layout.folds, layout.openings) == (in_c["narrow"], in_c["folds"], in_c["openings"])
+        assert [place.chunks for place in layout.tables] == in_c["chunks"]
+        assert [place.level for place in layout.tables] == in_c["level"]
+
+    @pytest.mark.parametrize("program", [SAMPLES[0], TABLE_SAMPLES[0]], ids=lambda program: program.id)
+    @pytest.mark.parametrize("zk", [False, True], ids=["plain", "zk"])
+    def test_a_report_is_about_the_constraints_that_were_proved(self, program: aprover.Program, zk: bool) -> None:
+        """Those of a zero-knowledge proof are others where its sums are masked; the report of the bytes knows."""
+        shape = shape_of(program.compiled(zk=zk))
+        body = prove(program, choose(shape, zk=zk))
+        proof = Proof("stark", program.statement(), body)
+        assert proof.security_for(type(program)) == security_report(shape, proof.parameters)
+        assert proof.security_for(type(program)).proven_bits >= 100

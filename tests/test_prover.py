@@ -91,6 +91,28 @@ class Doubling(Program):
             raise ProgramError(field="n", value=self.n, allowed="another")
 
 
+class ManyBoundaries(Program):
+    """Four columns of free values, bound on many rows: two columns on the same ones, two on others."""
+
+    shift: int = private(default=0)
+
+    @classmethod
+    def air(cls, b: AirBuilder, params: Any) -> None:  # noqa: ARG003
+        b.rows(64)
+        for number, rows in enumerate(cls.bound()):
+            column = b.column(f"c{number}")
+            for row in rows:
+                b.boundary(column, row, 1000 * number + row)
+
+    @staticmethod
+    def bound() -> tuple[range, ...]:
+        return range(0, 60, 3), range(0, 60, 3), range(1, 60, 3), range(0, 62, 2)
+
+    def trace(self, out: NDArray[np.uint32]) -> None:
+        out[:] = 1000 * np.arange(4)[None, :] + np.arange(64)[:, None]
+        out[3, 1] += self.shift
+
+
 class Wrong(Relay):
     """Adds to one cell."""
 
@@ -216,6 +238,15 @@ class TestPreprocessedColumns:
         expected = [body_of(program) for program in programs]
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(body_of, programs)) == expected
+
+
+class TestBoundariesOnManyRows:
+    @pytest.mark.parametrize("zk", [False, True], ids=["plain", "zk"])
+    def test_columns_may_share_their_rows(self, zk: bool) -> None:
+        """The selector of one column serves the next one if the rows are the same, and only then."""
+        check(ManyBoundaries(), body_of(ManyBoundaries(), zk))
+        with pytest.raises(ProveError, match="constraints"):
+            body_of(ManyBoundaries(shift=1), zk)
 
 
 class TestBatches:

@@ -658,16 +658,17 @@ class TestChoose:
     """Parameters for a shape and wanted bits."""
 
     @settings(max_examples=40)
-    @given(shapes(), st.sampled_from([80, 100, 110.5, 128]), st.sampled_from(["time", "size"]))
-    def test_what_is_chosen_is_strong_enough(self, shape: Shape, bits: float, prefer: Preference) -> None:
+    @given(shapes(20), st.sampled_from([80, 100, 110.5, 128]), st.sampled_from(["time", "size"]), st.booleans())
+    def test_what_is_chosen_is_strong_enough(self, shape: Shape, bits: float, prefer: Preference, zk: bool) -> None:
         """Either the report of the parameters carries the bits, with a margin, or none can and the error says so."""
         try:
-            parameters = choose(shape, bits, prefer)
+            parameters = choose(shape, bits, prefer, zk)
         except SecurityError as error:
             assert error.code is VerificationCode.SECURITY
             assert error.reachable is not None
             assert error.reachable < bits
         else:
+            assert parameters.zk is zk
             report = security_report(shape, parameters)
             assert report.proven_bits >= bits
             rest = min(term.bits for term in report.terms if term.name != "hash")
@@ -728,6 +729,15 @@ class TestChoose:
         if committed_bytes(shape, fast) <= MAX_COMMITTED_BYTES:
             assert proof_size(shape, small) <= TRADE * proof_size(shape, fast)
             assert committed_bytes(shape, small) <= MAX_COMMITTED_BYTES
+
+    @pytest.mark.parametrize("shape", [fibonacci(3), fibonacci(9), ledger(3), ledger(12), wide(3, 8), wide(10)])
+    def test_masks_are_within_reach_of_every_height(self, shape: Shape) -> None:
+        """100 bits with zero knowledge, for the shortest tables too, whose masks are longer than themselves."""
+        parameters = choose(shape, zk=True)
+        assert parameters.zk
+        assert security_report(shape, parameters).proven_bits >= 100
+        fewer = attrs.evolve(parameters, queries=parameters.queries - 1)
+        assert security_report(shape, fewer).proven_bits < 101
 
     def test_size_is_bought_with_time(self) -> None:
         """For a large trace the small proof is at most half as long, and takes longer to make."""

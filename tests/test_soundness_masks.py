@@ -160,7 +160,7 @@ def at_point(x: int, exponents: Sequence[int], factor: int = 1) -> list[int]:
 def at_z(z: Array, exponents: Sequence[int], factor: Array) -> list[list[int]]:
     """Five functionals: the coefficients of factor * z^e."""
     powers = tf.mul(tf.ext_powers(z, max(exponents) + 1)[list(exponents)], factor)
-    return powers.T.tolist()
+    return [[int(value) for value in row] for row in powers.T]
 
 
 @functools.lru_cache(maxsize=16)

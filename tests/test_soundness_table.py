@@ -71,6 +71,18 @@ def layered() -> tuple[Instance, bytes, Run]:
     return honest(10, WIDE, Parameters(1, 20, 4, 1))
 
 
+@functools.lru_cache(maxsize=2)
+def tables(zk: bool) -> tuple[Instance, bytes, Run]:
+    """A proof of three tables on three levels, with lookups and preprocessed columns."""
+    instance, parameters = ledger(Sizes(8, 3, 7)), Parameters(1, 10, 4, 1, zk=zk)
+    claim = instance.air, instance.publics, instance.statement
+    return instance, *prove_run(*claim, parameters.to_bytes(), instance.traces)
+
+
+def every_form() -> list[tuple[Instance, bytes, Run]]:
+    return [*both_layouts(), layered(), tables(False), tables(True)]
+
+
 def replaced(run: Run, name: str, data: bytes) -> bytes:
     """The proof with one section replaced."""
     assert any(section == name for section, _ in run.sections)
@@ -285,12 +297,12 @@ class TestParameters:
 class TestForm:
     """The form of a proof follows from the statement and the parameters; nothing in it says how much there is."""
 
-    @pytest.mark.parametrize("which", ["narrow", "wide", "layered"])
-    def test_one_more_one_fewer_or_another_order(self, which: str) -> None:
+    @pytest.mark.parametrize("which", range(5), ids=["narrow", "wide", "layered", "tables", "masked"])
+    def test_one_more_one_fewer_or_another_order(self, which: int) -> None:
         """Each part of a proof loses its first or last unit, gets one more, or has two exchanged: all reject."""
-        instance, proof, run = layered() if which == "layered" else both_layouts()[which == "wide"]
+        instance, proof, run = every_form()[which]
         for name, data in run.sections[1:]:
-            unit = 20 if name in ("openings", "final") else 8 if name == "nonce" else 32
+            unit = 20 if name in ("sums", "openings", "final") else 8 if name == "nonce" else 32
             unit = unit if not name.endswith("leaves") else 4
             changes = [data[unit:], data[:-unit], data + data[-unit:], data[:unit] + data, data + bytes(unit)]
             if data[:unit] != data[-unit:]:
@@ -309,23 +321,24 @@ class TestForm:
 
     @pytest.mark.parametrize("extra", [b"\0", bytes(3), bytes(4), bytes(32), b"\xff"])
     def test_trailing_bytes(self, extra: bytes) -> None:
-        for instance, proof, _ in (*both_layouts(), layered()):
+        for instance, proof, _ in every_form():
             assert verdict(instance, proof + extra) == "TRAILING"
 
     def test_every_shorter_proof_is_truncated(self) -> None:
         """Every prefix of a proof is rejected as truncated."""
-        for instance, proof, run in both_layouts():
+        for instance, proof, run in (*both_layouts(), tables(True)):
             message = sum(len(data) for name, data in run.sections if not name.endswith(("leaves", "path")))
             for length in {*range(0, len(proof), 97), 7, 8, 9, message - 1, message, message + 1, len(proof) - 1}:
                 assert verdict(instance, proof[:length]) == "TRUNCATED", length
 
     def test_every_value_has_one_encoding(self) -> None:
-        """v + p in place of v, for values of each part of the proof, is not canonical."""
-        for instance, proof, run in (*both_layouts(), layered()):
+        """v + p in place of v, for values of each part of the proof, is not canonical. (Salts are no values.)"""
+        for instance, proof, run in every_form():
             start = 0
             for name, data in run.sections:
-                if name in ("openings", "final") or name.endswith("leaves"):
-                    for at in {0, 4, len(data) // 8 * 4, len(data) - 4}:
+                if name in ("sums", "openings", "final") or name.endswith("leaves"):
+                    salt = 16 if run.parameters.zk and name.startswith(("trace", "lookup", "quotient")) else 0
+                    for at in {0, 4, len(data) // 8 * 4 if not salt else 0, len(data) - 4 - salt}:
                         position = start + at
                         (value,) = struct.unpack_from("<I", proof, position)
                         changed = bytearray(proof)

@@ -29,8 +29,8 @@ from tests.support.verifiers import VERIFIERS, NativeError, load
 SCENES = {
     "one level": (Sizes(3, 3, 3), Parameters(3, 8, 2, 1)),
     "two levels": (Sizes(5, 3, 7, batch=2), Parameters(2, 12, 2, 1, independent=True)),
-    "three levels": (Sizes(8, 3, 7, batch=1), Parameters(2, 16, 2, 1)),
-    "a high table of ranges": (Sizes(4, 10, 8, batch=2), Parameters(1, 16, 2, 2)),
+    "three levels": (Sizes(8, 3, 7, batch=1), Parameters(1, 16, 2, 1)),
+    "a high table of ranges": (Sizes(4, 8, 7, batch=2), Parameters(1, 16, 2, 2)),
 }
 
 

@@ -51,6 +51,7 @@ class Bus:
 
     @classmethod
     def make(cls, whole: Whole, name: str, width: int) -> Bus:
+        """For `AirBuilder.bus`, and for what the builder makes of buses."""
         if not isinstance(name, str) or not name:
             raise ProgramError(field="name of a bus", value=name, allowed="a non-empty str")
         if type(width) is not int or not 1 <= width <= bytecode.MAX_BUS_WIDTH:
@@ -112,7 +113,7 @@ class Bus:
     def look_up(
         self, values: Expr | Sequence[Expr | int], *, when: Expr | int, table: TableBuilder, name: str | None
     ) -> None:
-        """`TableBuilder.lookup`."""
+        """For `TableBuilder.lookup`; on the bus, it is a `send`."""
         self._put("look up", PLUS, values, when, table, name)
 
     def _put(

@@ -395,6 +395,7 @@ class TableBuilder:
         return list(self._periodics)
 
     def periodic_name(self, index: int) -> str:
+        """How messages name a periodic column."""
         return self._arena.periodic_names[index]
 
     def filled_up(self, column: Column, values: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -427,9 +428,11 @@ class TableBuilder:
         return self._arena.coerce(value)
 
     def owns(self, expr: Expr) -> bool:
+        """Whether the expression was made of this table's columns or by its methods."""
         return expr._arena is self._arena
 
     def interact(self, item: Interaction) -> None:
+        """Puts something on a bus in every row."""
         self._take(item.name)
         self.interactions.append(item)
 

@@ -45,8 +45,8 @@ class MerkleMembership(Program):
     says something only where leaves are not known to everybody: where they are digests of secrets, for example.
 
     **Witness.** `leaf`, `path` (the siblings from the leaf upwards) and `position` are private: no statement, repr or
-    error shows them. The proof itself is not zero-knowledge: whoever has it can compute the trace, which is as small as
-    this one.
+    error shows them. A proof that is not zero-knowledge tells all the same: whoever has it can compute the trace, which
+    is as small as this one.
 
     **Trace.** One level a row, in 315 columns of degree 3; the rows beyond the depth go on hashing, each time the node
     to the left of zeros.

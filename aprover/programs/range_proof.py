@@ -67,8 +67,8 @@ class RangeProof(Program):
     negative, which is the claim. A limb of value is below 2**16 < P, so the committed elements have one value only.
 
     **Witness.** `value` and `blinding` are private: no statement, repr or error shows them. The blinding must be random
-    and used once (`random_blinding`), or the commitment can be searched for. The proof itself is not zero-knowledge:
-    whoever has it can compute the trace, which is as small as this one.
+    and used once (`random_blinding`), or the commitment can be searched for. A proof that is not zero-knowledge tells
+    all the same: whoever has it can compute the trace, which is as small as this one.
 
     **Trace.** 32 rows of 30 columns, one round of the permutation a row, with constraints of degree 8.
     """

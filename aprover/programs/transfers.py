@@ -72,7 +72,8 @@ class Transfers(Program):
 
     **Witness.** `balances`, `transfers` and `salt` are private: no statement, repr or error shows them. The accounts
     are filled up to a power of two by empty ones, and the transfers by some of nothing, so only these powers are
-    public. The salt must be random (`random_salt`), or the root can be searched for.
+    public. The salt must be random (`random_salt`), or the root can be searched for. A proof that is not zero-knowledge
+    may reveal parts of the trace.
 
     **Tables.** The first table has a transfer a row, `accounts` an account a row, `hashes` a node of the two trees a
     row. Two buses tie them together:

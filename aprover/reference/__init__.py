@@ -60,7 +60,8 @@ def verify(
 ) -> Statement:
     """Checks a STARK proof and returns the statement that it proves; the contract is that of `aprover.verify`.
 
-    Takes from hundredths of a second to seconds. Proofs of the ``trace`` backend, which are checked by computing again,
+    Takes from hundredths of a second to seconds, and where constraints have long preprocessed columns, which it commits
+    itself, longer: a minute for 2**16 rows. Proofs of the ``trace`` backend, which are checked by computing again,
     are refused.
 
     Args:

@@ -19,7 +19,7 @@ MAX_GRINDING = 20
 
 SMALL_LOG_HEIGHT = 9
 """Up to this height a proof takes well under a millisecond, and grinding would make that time vary from proof to proof
-for the sake of a query or two; so, unless size is what counts, there is none."""
+for the sake of a query or two; so, unless size is what counts or masks make the proof larger anyway, there is none."""
 
 TRADE = 1.03
 """How much worse in what is preferred the parameters may be for being better in the other.
@@ -98,7 +98,8 @@ def choose(shape: Shape, bits: float = 100, prefer: Literal["time", "size"] = "t
 
 @functools.lru_cache(maxsize=1024)
 def _choose(shape: Shape, bits: float, prefer: Literal["time", "size"], zk: bool) -> Parameters:
-    max_grinding = 0 if prefer == "time" and shape.log_height <= SMALL_LOG_HEIGHT else MAX_GRINDING
+    small = shape.log_height <= SMALL_LOG_HEIGHT and not zk
+    max_grinding = 0 if prefer == "time" and small else MAX_GRINDING
     found: list[Parameters] = []
     if bits <= HASH_BITS:
         found = list(_candidates(shape, bits + MARGIN, max_grinding, zk))
@@ -111,6 +112,6 @@ def _choose(shape: Shape, bits: float, prefer: Literal["time", "size"], zk: bool
         )
     if prefer == "time":
         return _best(shape, found, predicted_time, proof_size)
-    small = [one for one in found if committed_bytes(shape, one) <= MAX_COMMITTED_BYTES]
+    modest = [one for one in found if committed_bytes(shape, one) <= MAX_COMMITTED_BYTES]
     least = min(one.log_blowup for one in found)
-    return _best(shape, small or [one for one in found if one.log_blowup == least], proof_size, predicted_time)
+    return _best(shape, modest or [one for one in found if one.log_blowup == least], proof_size, predicted_time)

@@ -57,7 +57,7 @@ def _log2_line_error(system: System, log_rows: int, log_blowup: int, m: int | No
 
 def committed_terms(system: System, log_rows: int, log_blowup: int, m: int | None) -> Iterator[float]:
     """Bits of all rounds but the queries. `m` is the multiplicity of the Johnson regime, None for unique decoding."""
-    k, o = 1 << log_rows, system.rows_read
+    k = 1 << log_rows
     log_list = 0.0 if m is None else math.log2(m + 0.5) + log_blowup / 2
     line = _log2_line_error(system, log_rows, log_blowup, m)
     yield system.log_field - log_list - math.log2(system.constraints)

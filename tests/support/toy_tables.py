@@ -139,8 +139,8 @@ class _RandomTables:
         rng = self.rng
         for _ in range(rng.choice((1, 1, 2, 3, 4))):
             draft = self._new(rng.randrange(1, 5), self._height())
-            table = RandomTable(rng, draft, self.publics, slots=True)
-            self.tables.append(_Table(draft, table.build().T.tolist(), table))
+            made = RandomTable(rng, draft, self.publics, slots=True)
+            self.tables.append(_Table(draft, made.build().T.tolist(), made))
         assert self.whole is not None
         for _ in range(rng.randrange(5)):
             rng.choice((self._wrap, self._permutation, self._lookup, self._lookup))(rng.randrange(1, 4))
