@@ -23,9 +23,9 @@ def run(name: str) -> str:
 
 class TestExamples:
     def test_every_example_is_run_by_a_test(self) -> None:
-        """Here, or where the web examples are."""
+        """Here, or where the web examples and the one with lookups are."""
         tested = set(re.findall(r'run\("(\w+)"\)', Path(__file__).read_text()))
-        assert tested | {"web_fastapi", "web_trio"} == {path.stem for path in EXAMPLES.glob("*.py")}
+        assert tested | {"sort", "web_fastapi", "web_trio"} == {path.stem for path in EXAMPLES.glob("*.py")}
 
     def test_the_first_one_proves_and_verifies(self) -> None:
         """The 20th Fibonacci number is 6765."""

@@ -314,10 +314,10 @@ class Core(Placing):
         effects, ended = Effects(), Ended()
         task: Batch | Help | Stop | None
         with self._lock:
-            if self._drained:
-                return STOP, NOTHING
             now = self._clock()
             self._crew.arrive(worker, now)
+            if self._drained:
+                return STOP, NOTHING
             if self._lessons:
                 self._study(now)
             task = self._next_task(worker, now, effects, ended)
