@@ -183,7 +183,9 @@ class TestRecordingAStress:
         figures = json.loads(invoke("timeline", path, "--json").stdout)
         assert figures["requests"] == report["statistics"]["requests"]
         assert figures["fates"]["hit"] == report["statistics"]["hits"]
-        assert figures["answered"] == report["answered"]
+        # A hit beyond the budget of its pass lets others run first, and its caller may be cancelled there: it is a hit.
+        assert 0 <= figures["answered"] - report["answered"] <= report["cancelled"]
+        assert figures["answered"] + figures["fates"]["cancelled"] == report["statistics"]["requests"]
         assert figures["fates"]["pending"] == 0
 
     def test_a_place_where_nothing_can_be_written_is_said_before_the_work(self, tmp_path: Path) -> None:
