@@ -225,10 +225,14 @@ class TestHiding:
             assert opened < run.k(t)
 
     def test_masks_are_as_many_as_are_needed(self) -> None:
-        """With as many distinct positions as queries, the functionals of a column are exactly R = o * (q + 5)."""
+        """The functionals of a column are exactly R = o * (q + 5), less one for each opened position that follows
+        another: it is drawn at random whether there is one."""
         run = masked_run("one table")
         (place,) = run.layout.places
-        count = len(self._revealed_points(run, place)) + 5 * place.table.rows_read
+        opened = {int(x) for x in layer_points(run, place.level)[positions_at(run, place.level, run.indices)]}
+        followers = {x * int(tf.root(place.table.log_height)) % P for x in opened}
+        count = len(self._revealed_points(run, place)) + len(opened & followers) + 5 * place.table.rows_read
+        assert len(opened) == run.parameters.queries
         assert count == place.masks == place.table.rows_read * (run.parameters.queries + 5)
 
     def test_without_masks_openings_tell_the_trace(self) -> None:
