@@ -50,7 +50,7 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
+.PHONY: soak bench-programs help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
@@ -65,6 +65,7 @@ help:
 	@echo "make bench-policy | bench-cache    the policy on a virtual clock;  what another rule of the cache would save"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
+	@echo "make soak      hundreds of proofs of random inputs, in minutes;  make bench-programs: the programs that ship"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
@@ -125,6 +126,13 @@ docs: $(VENV)/.stamp
 # Needs git; takes some minutes for each Python that is found. PYTEST_ARGS="-k prove" for less.
 wheel-check: $(VENV)/.stamp
 	$(PY) tests/wheel_check.py $(PYTEST_ARGS)
+
+# What takes too long for every run: hundreds of proofs of random inputs.
+soak: build
+	$(PY) -m pytest -n $(JOBS) -q -m soak tests
+
+bench-programs: build
+	$(PY) -m benchmarks.programs $(BENCH)
 
 # Runs a server and its load on loopback, for some two minutes; Linux only.
 soak-web: build
