@@ -546,7 +546,7 @@ class TestRounds:
     def test_reading_more_rows_lets_more_indices_agree(
         self, proof: tuple[Shape, Parameters], data: st.DataObject
     ) -> None:
-        """The distance shrinks, and queries are worth no more. (The line error, which grows with the distance, shrinks.)"""
+        """The distance shrinks, and queries are worth no more; the line error, which grows with it, shrinks."""
         shape, parameters = proof
         assume(not parameters.zk)
         (first, *rest) = shape.tables
