@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import reference, testing
 from ._version import __version__
+from .aggregate import AggregateMember, AggregateProof
 from .air import AirBuilder, Bus, FixedTable, Program, TableBuilder, private, public
 from .air.check import check
 from .engine import (
@@ -51,6 +52,8 @@ from .verifier import verify
 
 __all__ = [
     "AdaptivePolicy",
+    "AggregateMember",
+    "AggregateProof",
     "AirBuilder",
     "AlwaysInline",
     "AlwaysOffload",

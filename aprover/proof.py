@@ -38,6 +38,7 @@ def shape_of(air: CompiledAir) -> Shape:
             terms=tuple(sorted(set(table.terms))),
             boundaries=bool(table.boundary_names),
             preprocessed=table.preprocessed,
+            log_slots=table.log_slots,
             interactions=table.interactions,
             lookup_columns=table.lookup_columns,
             lookup_degrees=tuple(sorted(set(table.lookup_degrees))),
@@ -148,7 +149,8 @@ class Proof:
         if data[6:8] != b"\0\0":
             raise _malformed("reserved bytes are not zero")
         if data[5] >= len(BACKENDS):
-            raise VerificationError(VerificationCode.BACKEND, f"unknown backend {data[5]}")
+            what = "an aggregate or a member of one" if data[5] in (2, 3) else f"unknown backend {data[5]}"
+            raise VerificationError(VerificationCode.BACKEND, what)
         length = int.from_bytes(data[8:HEADER_BYTES], "little")
         if length > min(len(data) - HEADER_BYTES, MAX_STATEMENT_BYTES):
             raise _malformed(f"a statement of {length} bytes is longer than what is there or allowed")

@@ -39,7 +39,9 @@ __all__ = [
     "Flags",
     "Prepared",
     "Team",
+    "arena",
     "blake3_keyed",
+    "failure",
     "instruction_set",
     "memory",
     "prepare",
@@ -110,16 +112,16 @@ poseidon2.use_native(_poseidon2_chain)
 _local = threading.local()
 
 
-def _arena(size: int) -> NDArray[np.uint8]:
+def arena(size: int) -> NDArray[np.uint8]:
     """This thread's arena, or a new one. The first bytes of a new one are zero, as the C core asks."""
     kept: NDArray[np.uint8] | None = getattr(_local, "arena", None)
     if kept is not None and len(kept) >= size:
         return kept
-    arena = aligned(size)
-    arena[:ALIGNMENT] = 0
+    made = aligned(size)
+    made[:ALIGNMENT] = 0
     if size <= KEPT_ARENA_BYTES:
-        _local.arena = arena
-    return arena
+        _local.arena = made
+    return made
 
 
 def write_trace(
@@ -342,14 +344,16 @@ def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception
     if not run:
         return []
     try:
-        arena = _arena(run[0].memory if team is None and len(run) == 1 else max(_memory_for(i, team) for i in run))
+        memory_of_all = arena(
+            run[0].memory if team is None and len(run) == 1 else max(_memory_for(i, team) for i in run)
+        )
     except MemoryError as cause:
         return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
     jobs = ffi.new("aprover_job[]", len(run))
     errors = ffi.new("aprover_error[]", len(run))
     for i, item in enumerate(run):
         jobs[i] = item._job[0]
-        jobs[i].arena, jobs[i].arena_bytes = ffi.from_buffer(arena), len(arena)
+        jobs[i].arena, jobs[i].arena_bytes = ffi.from_buffer(memory_of_all), len(memory_of_all)
         jobs[i].team = ffi.NULL if team is None else team._team
     if not run[0].native:
         try:
@@ -385,7 +389,7 @@ def _result(item: Prepared, job: Any, error: Any) -> bytes | Exception:
             item.control.check()
         except Exception as cancelled:  # noqa: BLE001 - the caller's own
             return cancelled
-    return _failure(job.status, item.air, error)
+    return failure(job.status, item.air, error)
 
 
 def prove(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> bytes:
@@ -417,7 +421,8 @@ def _caused(error: ProveError, cause: BaseException) -> ProveError:
     return error
 
 
-def _failure(status: int, air: CompiledAir, error: Any) -> ProveError:
+def failure(status: int, air: CompiledAir, error: Any) -> ProveError:
+    """What an `aprover_status` and its `aprover_error *` mean, when a proof was to be made."""
     if status == lib.APROVER_ERROR_CONSTRAINTS:
         of = f" of table {air.tables[error.detail].name!r}" if len(air.tables) > 1 else ""
         return ProveError(f"the trace does not satisfy the constraints{of}; aprover.check(program) says where")
@@ -457,7 +462,7 @@ _REJECTIONS = {
 
 
 def verify(
-    air: CompiledAir, publics: Sequence[int], statement: bytes, body: bytes, *, path: str = "auto"
+    air: CompiledAir, publics: Sequence[int] | NDArray[np.uint32], statement: bytes, body: bytes, *, path: str = "auto"
 ) -> Parameters:
     """Check a STARK proof by docs/protocol.md, section 9, and return the parameters that it was checked with.
 

@@ -8,7 +8,7 @@ import attrs
 
 from .errors import ProgramError, ProofFormatError, VerificationCode, shown
 
-__all__ = ["MAX_DEPTH", "MAX_STATEMENT_BYTES", "Statement", "Value"]
+__all__ = ["MAX_DEPTH", "MAX_STATEMENT_BYTES", "Statement", "Value", "ValueReader", "encode_value"]
 
 Value: TypeAlias = Union[bool, int, bytes, str, "tuple[Value, ...]", None]
 """What a public field or output may hold."""
@@ -66,6 +66,17 @@ def _encode(out: bytearray, value: object, field: str, depth: int = 0) -> None:
         raise ProgramError(f"{field}: a statement has at most {MAX_STATEMENT_BYTES} bytes", field=field)
 
 
+def encode_value(value: Value, field: str) -> bytes:
+    """The canonical encoding of one value; `field` is for messages.
+
+    Raises:
+        ProgramError: It has none.
+    """
+    out = bytearray()
+    _encode(out, value, field)
+    return bytes(out)
+
+
 def _encode_block(out: bytearray, kind: int, data: bytes, field: str) -> None:
     if len(data) > MAX_STATEMENT_BYTES:  # before it is copied
         raise ProgramError(f"{field}: a statement has at most {MAX_STATEMENT_BYTES} bytes", field=field)
@@ -78,7 +89,7 @@ def _malformed(message: str) -> ProofFormatError:
     return ProofFormatError(VerificationCode.ENVELOPE, f"statement: {message}")
 
 
-class _Decoder:
+class ValueReader:
     """Reads values front to back; allocates nothing that bytes which are there do not justify."""
 
     def __init__(self, data: bytes) -> None:
@@ -86,6 +97,11 @@ class _Decoder:
         self.at = 0
 
     def take(self, count: int) -> bytes:
+        """The next bytes.
+
+        Raises:
+            ProofFormatError: Code ``ENVELOPE``; so few are left. `number` and `value` too, and what is not canonical.
+        """
         end = self.at + count
         if end > len(self.data):
             raise _malformed("truncated")
@@ -94,9 +110,11 @@ class _Decoder:
         return piece
 
     def number(self, size: int) -> int:
+        """The next number of so many bytes."""
         return int.from_bytes(self.take(size), "little")
 
     def value(self, depth: int = 0) -> Value:
+        """The next value."""
         kind = self.number(1)
         if kind == _INT:
             return self._integer()
@@ -180,7 +198,7 @@ class Statement:
         """
         if len(data) > MAX_STATEMENT_BYTES:
             raise _malformed(f"more than {MAX_STATEMENT_BYTES} bytes")
-        decoder = _Decoder(bytes(data))
+        decoder = ValueReader(bytes(data))
         fields = [decoder.value() for _ in range(4)]
         if decoder.at != len(data):
             raise _malformed("bytes follow its end")

@@ -1,23 +1,69 @@
-"""`verify`: the check of a proof, whatever its backend."""
+"""`verify`: the check of a proof, whatever its backend, and of an aggregate."""
 
 from __future__ import annotations
 
+from typing import cast, overload
+
+from .aggregate import AGGREGATE, MEMBER, AggregateMember, AggregateProof, Programs
 from .air import Program
-from .backends import backend_named, check_security, field_names
+from .backends import backend_named, check_security, field_names, verify_aggregate
 from .errors import ProgramError, VerificationCode, VerificationError
-from .proof import Proof
+from .proof import HEADER_BYTES, MAGIC, Proof
 from .statement import Statement
 
-__all__ = ["verify"]
+__all__ = ["Provable", "read_proof", "verify"]
+
+Provable = Proof | AggregateMember | AggregateProof
+"""What can be verified."""
 
 
+@overload
 def verify(
-    proof: Proof | bytes,
+    proof: Proof | AggregateMember,
     statement: Statement | None = None,
     *,
     min_security: int = 100,
-    program: type[Program] | Program | None = None,
-) -> Statement:
+    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+) -> Statement: ...
+
+
+@overload
+def verify(
+    proof: AggregateProof,
+    statement: tuple[Statement, ...] | None = None,
+    *,
+    min_security: int = 100,
+    program: Programs = None,
+) -> tuple[Statement, ...]: ...
+
+
+@overload
+def verify(
+    proof: bytes,
+    statement: Statement | None = None,
+    *,
+    min_security: int = 100,
+    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+) -> Statement: ...
+
+
+@overload
+def verify(
+    proof: Provable | bytes,
+    statement: Statement | tuple[Statement, ...] | None = None,
+    *,
+    min_security: int = 100,
+    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+) -> Statement | tuple[Statement, ...]: ...
+
+
+def verify(
+    proof: Provable | bytes,
+    statement: Statement | tuple[Statement, ...] | None = None,
+    *,
+    min_security: int = 100,
+    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+) -> Statement | tuple[Statement, ...]:
     """Checks a proof and returns the statement that it proves.
 
     The caller must compare that statement with the one that it meant, or pass it as `statement`: a valid proof of
@@ -27,12 +73,17 @@ def verify(
     proof of the ``trace`` backend takes as long as the computation itself and needs its private inputs too.
 
     Args:
-        proof: The proof or its bytes.
-        statement: What the proof has to be about.
+        proof: The proof or its bytes; those of an aggregate are to be read by `AggregateProof.from_bytes` first. Of an
+            `AggregateMember` the whole aggregate is checked.
+        statement: What the proof has to be about; for an aggregate a tuple of all its statements, in order.
         min_security: The fewest proven bits to accept, from 1 to 128.
         program: For a program of one's own, its class: a verifier must know the constraints from somewhere else than
             the proof. Given an instance, the proof has to be about its parameters and public inputs too. The ``trace``
-            backend needs the instance if it has private inputs.
+            backend needs the instance if it has private inputs. For an aggregate a class or a tuple of classes, of
+            those programs that are not shipped with aprover; other statements are refused.
+
+    Returns:
+        The statement; of an `AggregateProof` a tuple of all its statements, in order.
 
     Raises:
         VerificationError: The proof is rejected; `code` says by which check, and `ProofFormatError` and `SecurityError`
@@ -40,16 +91,67 @@ def verify(
         ProgramError: `min_security` or `program` is not what they may be.
     """
     check_security(min_security, "min_security")
-    if program is not None and not isinstance(program, Program) and not _is_program_class(program):
-        raise ProgramError(field="program", value=program, allowed="a Program class or instance")
-    if not isinstance(proof, Proof):
-        proof = Proof.from_bytes(proof)
+    if not isinstance(proof, Provable):
+        proof = _one_statement(read_proof(proof))
+    if isinstance(proof, Proof):
+        return _verify_one(proof, statement, min_security, _only_class(program))
+    aggregate = proof if isinstance(proof, AggregateProof) else proof.aggregate
+    verify_aggregate(aggregate, program=_classes(program), min_security=min_security)
+    found = proof.statements if isinstance(proof, AggregateProof) else proof.statement
+    if statement is not None and statement != found:
+        raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {found!r}")
+    if isinstance(program, Program) and isinstance(found, Statement):
+        _require_same_inputs(found, program)
+    return found
+
+
+def read_proof(data: bytes) -> Provable:
+    """A proof, an aggregate or a member of one, whichever these bytes are.
+
+    Raises:
+        ProofFormatError, VerificationError: As the `from_bytes` of the three.
+    """
+    backend = data[5] if len(data) >= HEADER_BYTES and data[:4] == MAGIC else None
+    if backend == AGGREGATE:
+        return AggregateProof.from_bytes(data)
+    if backend == MEMBER:
+        return AggregateMember.from_bytes(data)
+    return Proof.from_bytes(data)
+
+
+def _one_statement(proof: Provable) -> Proof | AggregateMember:
+    if isinstance(proof, AggregateProof):
+        raise VerificationError(
+            VerificationCode.BACKEND,
+            "these are the bytes of an aggregate, which has many statements: read them by AggregateProof.from_bytes",
+        )
+    return proof
+
+
+def _verify_one(
+    proof: Proof, statement: object, min_security: int, program: type[Program] | Program | None
+) -> Statement:
     if statement is not None and statement != proof.statement:
         raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {proof.statement!r}")
     if isinstance(program, Program):
         _require_same_inputs(proof.statement, program)
     backend_named(proof.backend).verify(proof, program=program, min_security=min_security)
     return proof.statement
+
+
+def _only_class(program: object) -> type[Program] | Program | None:
+    if program is not None and not isinstance(program, Program) and not _is_program_class(program):
+        raise ProgramError(field="program", value=program, allowed="a Program class or instance")
+    return cast("type[Program] | Program | None", program)
+
+
+def _classes(program: object) -> tuple[type[Program], ...]:
+    if isinstance(program, Program):
+        return (type(program),)
+    found = program if isinstance(program, tuple) else () if program is None else (program,)
+    if not all(map(_is_program_class, found)):
+        raise ProgramError(field="program", value=program, allowed="a Program class, or a tuple of such")
+    return cast("tuple[type[Program], ...]", found)
 
 
 def _is_program_class(value: object) -> bool:

@@ -144,6 +144,17 @@ typedef enum aprover_generator {
     APROVER_GENERATOR_SHA256 = 3           /* arguments: the 32-bit words of the padded message, 16 a block */
 } aprover_generator;
 
+/* Statements whose traces one generator makes, slot after slot of a table of an aggregate (section 14): slot i is run i mod 2^log_slots of
+ * copy i >> log_slots of the columns. */
+typedef struct aprover_members {
+    uint32_t table;
+    uint32_t generator;
+    uint32_t columns;          /* of one statement */
+    uint32_t first, count;     /* slots */
+    uint32_t arguments_count;  /* of each statement */
+    const uint32_t *arguments; /* one statement's after the other's */
+} aprover_members;
+
 /* Threads that work on one proof together (parallel.c). The caller gives the memory and the threads. */
 typedef struct aprover_team aprover_team;
 
@@ -155,7 +166,10 @@ typedef struct aprover_job {
     uint32_t generator;        /* of table 0; an AIR of several tables has none */
     uint32_t arguments_count;
     const uint32_t *arguments; /* of the generator */
+    const aprover_members *members; /* may be NULL; the caller has written the slots that are not among them */
+    size_t members_count;
     const uint32_t *publics;   /* as many as the AIR has */
+    uint32_t *found;           /* NULL, or the publics' memory: a UINT32_MAX there becomes the value of a cell where a boundary has it */
     const uint8_t *statement;
     size_t statement_length;
     void *arena;               /* aprover_prove_memory bytes, 64-byte aligned */

@@ -11,24 +11,30 @@ static aprover_status check_arguments(const uint32_t *arguments, size_t count, s
     return APROVER_OK;
 }
 
-aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
-                                uint32_t columns, uint32_t log_height, const int32_t *cancel) {
+aprover_status apr_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace, size_t stride,
+                            uint32_t columns, uint32_t log_height, const int32_t *cancel) {
     if (trace == NULL || log_height > 24) return APROVER_ERROR_ARGUMENT;
     switch (generator) {
     case APROVER_GENERATOR_FIBONACCI:
         if (columns != APR_FIBONACCI_COLUMNS || check_arguments(arguments, count, 2) != APROVER_OK) return APROVER_ERROR_ARGUMENT;
-        apr_trace_fibonacci(trace, log_height, arguments);
+        apr_trace_fibonacci(trace, stride, log_height, arguments);
         return APROVER_OK;
     case APROVER_GENERATOR_POSEIDON2_CHAIN:
         if (columns != apr_poseidon2_columns || check_arguments(arguments, count, 16) != APROVER_OK)
             return APROVER_ERROR_ARGUMENT;
-        return apr_trace_poseidon2_chain(trace, log_height, arguments, cancel);
+        return apr_trace_poseidon2_chain(trace, stride, log_height, arguments, cancel);
     case APROVER_GENERATOR_SHA256:
         if (columns != apr_sha256_columns || arguments == NULL) return APROVER_ERROR_ARGUMENT;
-        return apr_trace_sha256(trace, log_height, arguments, count, cancel);
+        return apr_trace_sha256(trace, stride, log_height, arguments, count, cancel);
     default:
         return APROVER_ERROR_ARGUMENT;
     }
+}
+
+aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
+                                uint32_t columns, uint32_t log_height, const int32_t *cancel) {
+    if (log_height > 24) return APROVER_ERROR_ARGUMENT;
+    return apr_generate(generator, arguments, count, trace, (size_t)1 << log_height, columns, log_height, cancel);
 }
 
 void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t length, uint8_t out[32]) {

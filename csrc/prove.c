@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "prover.h"
+#include "trace.h"
 
 /* A phase of a shorter trace is over before a helper has woken up. */
 enum { MIN_LOG_SHARED = 13 };
@@ -116,7 +117,61 @@ static int job_is_whole(const aprover_job *job) {
     if (job->statement == NULL && job->statement_length > 0) return 0;
     if (job->entropy == NULL && (job->parameters.flags & APROVER_FLAG_ZERO_KNOWLEDGE) != 0) return 0;
     if (job->generator != APROVER_GENERATOR_NONE && job->air->tables > 1) return 0;
+    if (job->members == NULL && job->members_count > 0) return 0;
+    if (job->found != NULL && job->found != job->publics) return 0;
     return apr_preprocessed_fits(job->preprocessed, job->air, &job->parameters);
+}
+
+/* The traces of these statements, each in its place: a run of rows of one copy of the columns. */
+static aprover_status generate_members(const apr_prover *p, const aprover_members *m) {
+    if (m->table >= p->air->tables || m->columns == 0 || (m->arguments == NULL && m->count > 0)) return APROVER_ERROR_ARGUMENT;
+    const apr_table *table = p->tables[m->table].table;
+    const size_t k = (size_t)1 << table->log_height, slots = (size_t)1 << table->log_slots;
+    if ((uint64_t)m->first + m->count > (uint64_t)(table->columns / m->columns) << table->log_slots) return APROVER_ERROR_ARGUMENT;
+    for (size_t i = 0; i < m->count; i++) {
+        const size_t slot = m->first + i;
+        uint32_t *at = p->tables[m->table].trace + (slot >> table->log_slots) * m->columns * k + (slot & (slots - 1)) * (k / slots);
+        const aprover_status status = apr_generate(m->generator, m->arguments + i * m->arguments_count, m->arguments_count, at, k,
+                                                   m->columns, table->log_height - table->log_slots, p->job->cancel);
+        if (status != APROVER_OK) return status;
+        if (apr_stopped(p)) return APROVER_CANCELLED;
+    }
+    return APROVER_OK;
+}
+
+static aprover_status generate(const apr_prover *p) {
+    const aprover_job *job = p->job;
+    for (size_t i = 0; i < job->members_count; i++) {
+        const aprover_status status = generate_members(p, &job->members[i]);
+        if (status != APROVER_OK) return status;
+    }
+    if (job->generator == APROVER_GENERATOR_NONE) return APROVER_OK;
+    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->tables[0].trace, job->air->table[0].columns,
+                            job->air->table[0].log_height, job->cancel);
+}
+
+/* Public values that only the trace knows. */
+static void find_publics(const apr_prover *p) {
+    for (uint32_t i = 0; i < p->air->tables; i++) {
+        const apr_table *table = p->tables[i].table;
+        for (uint32_t n = 0; n < table->boundaries; n++) {
+            const apr_boundary *b = &table->boundary[n];
+            if (b->slot >= table->first_constant) continue;
+            uint32_t *value = &p->job->found[b->slot - table->first_public];
+            if (*value == UINT32_MAX) *value = p->tables[i].trace[((size_t)b->column << table->log_height) + b->row];
+        }
+    }
+}
+
+static aprover_status take_publics(const apr_prover *p, aprover_error *error) {
+    for (uint32_t i = 0; i < p->air->publics; i++) {
+        if (p->job->publics[i] >= FP_P) {
+            error->index = i;
+            return APROVER_ERROR_PUBLICS;
+        }
+        p->publics[i] = fp_from_u32(p->job->publics[i]);
+    }
+    return APROVER_OK;
 }
 
 static aprover_status prepare(apr_prover *p, aprover_job *job, aprover_error *error) {
@@ -133,17 +188,11 @@ static aprover_status prepare(apr_prover *p, aprover_job *job, aprover_error *er
         error->index = needed;
         return APROVER_ERROR_MEMORY;
     }
-    for (uint32_t i = 0; i < job->air->publics; i++) {
-        if (job->publics[i] >= FP_P) {
-            error->index = i;
-            return APROVER_ERROR_PUBLICS;
-        }
-        p->publics[i] = fp_from_u32(job->publics[i]);
-    }
     if (apr_stopped(p)) return APROVER_CANCELLED;
-    if (job->generator == APROVER_GENERATOR_NONE) return APROVER_OK;
-    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->tables[0].trace, job->air->table[0].columns,
-                            job->air->table[0].log_height, job->cancel);
+    const aprover_status status = generate(p);
+    if (status != APROVER_OK) return status;
+    if (job->found != NULL) find_publics(p);
+    return take_publics(p, error);
 }
 
 aprover_status aprover_prove(aprover_job *job, aprover_error *error) {

@@ -88,7 +88,8 @@ aprover_status apr_poseidon2_chain(uint32_t state[16], uint64_t count, const int
     return APROVER_OK;
 }
 
-aprover_status apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, const uint32_t *arguments, const int32_t *cancel) {
+aprover_status apr_trace_poseidon2_chain(uint32_t *trace, size_t stride, uint32_t log_height, const uint32_t *arguments,
+                                         const int32_t *cancel) {
     const size_t rows = (size_t)1 << log_height;
     const size_t block = rows < BLOCK ? rows : BLOCK;
     fp cells[COLUMNS * BLOCK];
@@ -98,7 +99,7 @@ aprover_status apr_trace_poseidon2_chain(uint32_t *trace, uint32_t log_height, c
         if (apr_flag_is_set(cancel)) return APROVER_CANCELLED;
         for (size_t i = 0; i < block; i++) permute(state, cells + i);
         for (size_t c = 0; c < COLUMNS; c++)
-            for (size_t i = 0; i < block; i++) trace[(c << log_height) + row + i] = fp_to_u32(cells[c * BLOCK + i]);
+            for (size_t i = 0; i < block; i++) trace[c * stride + row + i] = fp_to_u32(cells[c * BLOCK + i]);
     }
     return APROVER_OK;
 }

@@ -115,25 +115,25 @@ static void block_carries(const period_words *p, size_t r, uint32_t carry[6][BLO
 }
 
 /* The 12 columns of carries; they are zero where no block is. */
-static void write_carries(const period_words *p, uint32_t *to, uint32_t log_height) {
+static void write_carries(const period_words *p, uint32_t *to, size_t stride) {
     for (size_t block = 0; block < p->blocks; block++) {
         uint32_t carry[6][BLOCK_ROWS] = {{0}};
         block_carries(p, BLOCK_ROWS * block, carry);
         for (size_t c = 0; c < 12; c++) {
-            uint32_t *column = to + (c << log_height) + BLOCK_ROWS * block;
+            uint32_t *column = to + c * stride + BLOCK_ROWS * block;
             for (size_t i = 0; i < BLOCK_ROWS; i++) column[i] = c % 2 ? carry[c / 2][i] >> 1 : carry[c / 2][i] & 1;
         }
     }
     for (size_t c = 0; c < 12; c++)
-        for (size_t i = BLOCK_ROWS * p->blocks; i < p->rows; i++) to[(c << log_height) + i] = 0;
+        for (size_t i = BLOCK_ROWS * p->blocks; i < p->rows; i++) to[c * stride + i] = 0;
 }
 
 /* The period's rows of all columns, from `at` on. */
-static void write_period(const period_words *p, uint32_t *at, uint32_t log_height) {
+static void write_period(const period_words *p, uint32_t *at, size_t stride) {
     const uint32_t *const signed_words[3] = {p->a, p->e, p->w};
     const uint32_t *const words[5] = {p->a, p->e, p->ha, p->he, p->w};
     static const uint32_t word_columns[5] = {96, 98, 100, 102, 108};
-#define COLUMN(c) (at + ((size_t)(c) << log_height))
+#define COLUMN(c) (at + (c) * stride)
     for (uint32_t c = 0; c < 96; c++) {
         const uint32_t *from = signed_words[c / 32];
         uint32_t *to = COLUMN(c);
@@ -154,11 +154,11 @@ static void write_period(const period_words *p, uint32_t *at, uint32_t log_heigh
         for (size_t i = 0; i < p->rows; i++) s0[i] = half(small_sigma0(p->w[i]), upper) + before[i];
         for (size_t i = 0; i < p->rows; i++) s1[i] = half(small_sigma1(p->w[i]), upper);
     }
-    write_carries(p, COLUMN(116), log_height);
+    write_carries(p, COLUMN(116), stride);
 #undef COLUMN
 }
 
-aprover_status apr_trace_sha256(uint32_t *trace, uint32_t log_height, const uint32_t *arguments, size_t count,
+aprover_status apr_trace_sha256(uint32_t *trace, size_t stride, uint32_t log_height, const uint32_t *arguments, size_t count,
                                 const int32_t *cancel) {
     if (log_height < 7 || count == 0 || count % 16 != 0) return APROVER_ERROR_ARGUMENT;
     const uint32_t log_period = log_height < LOG_PERIOD ? log_height : LOG_PERIOD;
@@ -177,10 +177,10 @@ aprover_status apr_trace_sha256(uint32_t *trace, uint32_t log_height, const uint
             used += used < count ? 16 : 0;
         }
         hold(&p, BLOCK_ROWS * p.blocks, state);
-        write_period(&p, trace + start, log_height);
+        write_period(&p, trace + start, stride);
     }
     /* f0 and f1 of the last two rows would need rows below them. */
     for (size_t c = 104; c < 108; c++)
-        for (size_t i = rows - 2; i < rows; i++) trace[(c << log_height) + i] = 0;
+        for (size_t i = rows - 2; i < rows; i++) trace[c * stride + i] = 0;
     return APROVER_OK;
 }

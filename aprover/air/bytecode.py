@@ -194,19 +194,18 @@ def encode_table(
         ProgramError: The table is larger than the protocol allows.
     """
     leaves = len(rows.reads) + len(rows.periodics) + len(rows.publics) + len(rows.constants)
-    for what, size, most in (
-        ("columns", columns + len(preprocessed), MAX_COLUMNS),
-        ("reads", len(rows.reads), MAX_READS),
-        ("periodics", len(rows.periodics), MAX_PERIODICS),
-        ("publics", len(rows.publics), MAX_PUBLICS),
-        ("constants", len(rows.constants), MAX_CONSTANTS),
-        ("registers", rows.registers, MAX_REGISTERS),
-        ("instructions", len(rows.instructions), MAX_INSTRUCTIONS),
-        ("boundaries", len(boundaries), MAX_BOUNDARIES),
-        ("interactions", len(interactions), MAX_INTERACTIONS),
-        ("slots", rows.registers + leaves, MAX_SLOTS),
-    ):
-        _check_size(what, size, most)
+    check_sizes(
+        columns=columns + len(preprocessed),
+        reads=len(rows.reads),
+        periodics=len(rows.periodics),
+        publics=len(rows.publics),
+        constants=len(rows.constants),
+        registers=rows.registers,
+        instructions=len(rows.instructions),
+        boundaries=len(boundaries),
+        interactions=len(interactions),
+        slots=rows.registers + leaves,
+    )
     words = [columns, len(preprocessed), log_height, 0, len(rows.reads), len(rows.periodics), len(rows.constants)]
     words += (rows.registers, len(rows.instructions), len(boundaries), len(interactions), batch)
     words += (offset << 16 | column for column, offset in rows.reads)
@@ -247,6 +246,35 @@ def _allocate(steps: Sequence[tuple[Expr | None, Expr]], last_use: dict[int, int
                 register_of[node.number] = count
                 count += 1
     return count, register_of
+
+
+_MOST = {
+    "columns": MAX_COLUMNS,
+    "reads": MAX_READS,
+    "periodics": MAX_PERIODICS,
+    "publics": MAX_PUBLICS,
+    "constants": MAX_CONSTANTS,
+    "registers": MAX_REGISTERS,
+    "instructions": MAX_INSTRUCTIONS,
+    "boundaries": MAX_BOUNDARIES,
+    "interactions": MAX_INTERACTIONS,
+    "slots": MAX_SLOTS,
+}
+
+
+def check_sizes(**sizes: int) -> None:
+    """Checks counts of a table, by their names in docs/protocol.md, section 4.1.
+
+    Raises:
+        ProgramError: One is more than the protocol allows.
+    """
+    for what, size in sizes.items():
+        _check_size(what, size, _MOST[what])
+
+
+def within_sizes(**sizes: int) -> bool:
+    """Whether `check_sizes` would find nothing."""
+    return all(size <= _MOST[what] for what, size in sizes.items())
 
 
 def _check_size(what: str, size: int, most: int) -> None:

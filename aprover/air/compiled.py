@@ -7,7 +7,7 @@ import functools
 import attrs
 
 from ..errors import VerificationCode, VerificationError, shown
-from ..statement import Statement
+from ..statement import Statement, Value
 from .field import P, is_element
 from .filling import Filling
 
@@ -36,6 +36,7 @@ class CompiledTable:
         registers: The number of registers.
         column_names: In the order of the columns, the preprocessed ones last.
         boundary_names: In the order of their encoding: by column and row.
+        log_slots: The rows are ``2**log_slots`` runs of statements of their own (an aggregate's table; else 0).
     """
 
     name: str
@@ -52,6 +53,7 @@ class CompiledTable:
     registers: int
     column_names: tuple[str, ...] = attrs.field(repr=False)
     boundary_names: tuple[str, ...] = attrs.field(repr=False)
+    log_slots: int = 0
 
     @property
     def height(self) -> int:
@@ -88,14 +90,16 @@ class CompiledAir:
         tables: In the order of the encoding.
         buses: Name and width of each.
         public_spec: What each public value is, in the order in which the transcript absorbs them.
+        inputs: The public fields in the order of `Statement.public_inputs`, with None for an int or the length of a
+            tuple.
+        outputs: How many public outputs there are.
     """
 
     data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
     tables: tuple[CompiledTable, ...]
     buses: tuple[tuple[str, int], ...]
     public_spec: tuple[PublicSlot, ...] = attrs.field(repr=False)
-    # Public fields in the order of Statement.public_inputs, with None for an int or the length of a tuple.
-    _inputs: tuple[tuple[str, int | None], ...] = attrs.field(repr=False)
+    inputs: tuple[tuple[str, int | None], ...] = attrs.field(repr=False)
     outputs: int
     filling: Filling = attrs.field(repr=False)
     """How the columns that `Program.trace` does not write follow from the others."""
@@ -127,19 +131,28 @@ class CompiledAir:
             VerificationError: Code ``STATEMENT``; a value is missing, is too many, or is not an int in ``[0, P)``.
                 A value too many counts because no constraint would bind it.
         """
+        values = self.input_values(statement.public_inputs)
+        if len(statement.public_outputs) != self.outputs:
+            raise _unfit(f"{len(statement.public_outputs)} public outputs, but the program has {self.outputs}")
+        values += [_element(f"public output {i}", value) for i, value in enumerate(statement.public_outputs)]
+        return values
+
+    def input_values(self, public_inputs: tuple[Value, ...]) -> list[int]:
+        """The first part of `publics`: the values of `Statement.public_inputs`.
+
+        Raises:
+            VerificationError: As `publics`.
+        """
         values: list[int] = []
-        if len(statement.public_inputs) != len(self._inputs):
-            raise _unfit(f"{len(statement.public_inputs)} public inputs, but the program has {len(self._inputs)}")
-        for (name, length), given in zip(self._inputs, statement.public_inputs, strict=True):
+        if len(public_inputs) != len(self.inputs):
+            raise _unfit(f"{len(public_inputs)} public inputs, but the program has {len(self.inputs)}")
+        for (name, length), given in zip(self.inputs, public_inputs, strict=True):
             if length is None:
                 values.append(_element(name, given))
             elif type(given) is not tuple or len(given) != length:
                 raise _unfit(f"public input {name} = {shown(given)} is not a tuple of {length} ints")
             else:
                 values += [_element(f"{name}[{i}]", value) for i, value in enumerate(given)]
-        if len(statement.public_outputs) != self.outputs:
-            raise _unfit(f"{len(statement.public_outputs)} public outputs, but the program has {self.outputs}")
-        values += [_element(f"public output {i}", value) for i, value in enumerate(statement.public_outputs)]
         return values
 
 

@@ -63,7 +63,7 @@ class Params:
     def __init__(self, program: type[Program], values: Mapping[str, Value]) -> None:
         self._program = program
         self._values = dict(values)
-        self._key = tuple([_exact(value) for value in self._values.values()])
+        self._key = tuple([exact_form(value) for value in self._values.values()])
         self._hash = hash((program, self._key))
 
     def __getattr__(self, name: str) -> Any:
@@ -210,7 +210,7 @@ class Program:
     def _key(self) -> tuple[object, ...]:
         key = self.__dict__.get("_exact")
         if key is None:
-            key = tuple([_exact(getattr(self, f.name)) for f in _fields(type(self))])
+            key = tuple([exact_form(getattr(self, f.name)) for f in _fields(type(self))])
             self.__dict__["_exact"] = key
         return cast("tuple[object, ...]", key)
 
@@ -329,6 +329,15 @@ def program_from_statement(
         raise _refused(f"{cls.id} refuses the parameters: {type(error).__name__}: {error}") from error
 
 
+def judges_public_inputs(cls: type[Program]) -> bool:
+    """Whether a program's own validators may refuse one statement and accept another with the same parameters."""
+    own = [(_role(field), getattr(field.validator, "own", None)) for field in _fields(cls)]
+    return any(
+        check is not None and (role == _PUBLIC or (role is None and not getattr(check, "sees_value_only", False)))
+        for role, check in own
+    )
+
+
 def _refused(message: str) -> VerificationError:
     return VerificationError(VerificationCode.PROGRAM, message)
 
@@ -345,6 +354,11 @@ class _Frozen:
     """For its `__setattr__`, which all frozen attrs classes share."""
 
 
+def role_names(cls: type, role: str | None) -> list[str]:
+    """The names of a program's fields with this role, in order; None stands for its parameters."""
+    return [field.name for field in _fields(cls) if _role(field) == role]
+
+
 def _role(field: attrs.Attribute[Any]) -> str | None:
     return cast("str | None", field.metadata.get(_ROLE))
 
@@ -352,7 +366,7 @@ def _role(field: attrs.Attribute[Any]) -> str | None:
 _ATOMS = (int, str, bytes, type(None))
 
 
-def _exact(value: object) -> object:
+def exact_form(value: object) -> object:
     """A form of `value` that is equal to another one's only if both are the same values of the same types."""
     kind = type(value)
     if kind in _ATOMS:
@@ -361,9 +375,9 @@ def _exact(value: object) -> object:
         items = cast("tuple[object, ...]", value)
         if all(type(item) is int for item in items):
             return value
-        return (tuple, *[_exact(item) for item in items])
+        return (tuple, *[exact_form(item) for item in items])
     if attrs.has(kind):
-        return (kind, *[_exact(getattr(value, f.name)) for f in attrs.fields(kind)])
+        return (kind, *[exact_form(getattr(value, f.name)) for f in attrs.fields(kind)])
     return (kind, value)
 
 
@@ -425,4 +439,5 @@ def _checked(field: attrs.Attribute[Any]) -> Validator:
             )
         raise ProgramError(field=attribute.name, value=value, allowed=allowed) from cause
 
+    check.own = own  # type: ignore[attr-defined]
     return check

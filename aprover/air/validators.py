@@ -18,7 +18,7 @@ def integer(low: int, high: int) -> Validator:
         if type(value) is not int or not low <= value <= high:
             raise ProgramError(field=attribute.name, value=value, allowed=f"an int from {low} to {high}")
 
-    return check
+    return _sees_value_only(check)
 
 
 def field_elements(count: int) -> Validator:
@@ -32,4 +32,10 @@ def field_elements(count: int) -> Validator:
             if not is_element(item):
                 raise ProgramError(field=f"{attribute.name}[{i}]", value=item, allowed=f"an int from 0 to {P - 1}")
 
+    return _sees_value_only(check)
+
+
+def _sees_value_only(check: Validator) -> Validator:
+    """Says that it does not look at other fields."""
+    check.sees_value_only = True  # type: ignore[attr-defined]
     return check

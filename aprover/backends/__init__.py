@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from ..errors import ProgramError
+from .aggregating import aggregate, check_aggregatable, verify_aggregate
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
     PreparedProof,
@@ -25,7 +26,9 @@ __all__ = [
     "PreparedProof",
     "ProvingCancelled",
     "Team",
+    "aggregate",
     "backend_named",
+    "check_aggregatable",
     "check_prefer",
     "check_security",
     "field_names",
@@ -33,6 +36,7 @@ __all__ = [
     "prepare_proof",
     "prove_prepared",
     "stark_parameters",
+    "verify_aggregate",
 ]
 
 _BACKENDS: dict[str, Backend] = {"stark": StarkBackend(), "trace": TraceBackend()}

@@ -5,7 +5,7 @@ No bit rests on a conjecture. The formulas are those of docs/protocol.md, sectio
 
 from __future__ import annotations
 
-from aprover.security.chooser import choose
+from aprover.security.chooser import candidates, choose
 from aprover.security.costs import predicted_time, proof_size
 from aprover.security.shape import Layout, Parameters, Shape, TableShape, layout_of
 from aprover.security.soundness import SecurityReport, SecurityTerm, minimal_queries, security_report
@@ -17,6 +17,7 @@ __all__ = [
     "SecurityTerm",
     "Shape",
     "TableShape",
+    "candidates",
     "choose",
     "layout_of",
     "minimal_queries",

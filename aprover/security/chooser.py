@@ -37,6 +37,16 @@ a few queries, doubles the prover's memory."""
 Cost = Callable[[Shape, Parameters], float]
 
 
+def candidates(shape: Shape, bits: float, prefer: Literal["time", "size"], zk: bool = False) -> list[Parameters]:
+    """All parameters that `choose` would compare, or none if none reach `bits`.
+
+    With prefer="time" without grinding, whose time would be that of several statements.
+    """
+    if bits > HASH_BITS:
+        return []
+    return list(_candidates(shape, bits + MARGIN, 0 if prefer == "time" and not zk else MAX_GRINDING, zk))
+
+
 def _log_blowups(shape: Shape, zk: bool) -> range:
     log_length = shape.layout(1 if zk else 0).log_length
     return range(1, min(MAX_LOG_BLOWUP, MAX_LOG_DOMAIN - log_length) + 1)

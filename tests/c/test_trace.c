@@ -25,7 +25,7 @@ static void test_chain(uint32_t log_height) {
     uint32_t state[16];
     uint64_t random = log_height;
     for (int i = 0; i < 16; i++) state[i] = (uint32_t)(random_u64(&random) % FP_P);
-    CHECK(apr_trace_poseidon2_chain(trace, log_height, state, NULL) == APROVER_OK);
+    CHECK(apr_trace_poseidon2_chain(trace, (size_t)1 << log_height, log_height, state, NULL) == APROVER_OK);
     for (size_t row = 0; row < rows; row++) {
         for (size_t i = 0; i < 16; i++) CHECK(trace[i * rows + row] == state[i]);
         CHECK(apr_poseidon2_chain(state, 1, NULL) == APROVER_OK);
@@ -40,7 +40,7 @@ static void test_fibonacci(void) {
     uint32_t trace[2 * 64 + 1];
     const uint32_t arguments[2] = {FP_P - 1, FP_P - 2};
     memset(trace, 0xff, sizeof trace);
-    apr_trace_fibonacci(trace, 6, arguments);
+    apr_trace_fibonacci(trace, 64, 6, arguments);
     uint64_t low = arguments[0], high = arguments[1];
     for (int row = 0; row < 64; row++) {
         CHECK(trace[row] == low);

@@ -34,7 +34,7 @@ static void test_abc(uint32_t log_height) {
     CHECK(trace != NULL);
     memset(trace, 0xff, (cells + 1) * sizeof *trace);
     CHECK(apr_sha256_columns == COLUMNS);
-    CHECK(apr_trace_sha256(trace, log_height, words, 16, NULL) == APROVER_OK);
+    CHECK(apr_trace_sha256(trace, (size_t)1 << log_height, log_height, words, 16, NULL) == APROVER_OK);
     for (size_t i = 0; i < cells; i++) CHECK(trace[i] < FP_P);
     CHECK(trace[cells] == 0xffffffffu);
     for (size_t i = 0; i < 4; i++) {
@@ -55,13 +55,13 @@ static void test_capacity(uint32_t log_height, size_t blocks) {
     const size_t cells = (size_t)COLUMNS << log_height;
     uint32_t *trace = malloc(cells * sizeof *trace), *words = calloc(16 * (blocks + 1), sizeof *words);
     CHECK(trace != NULL && words != NULL);
-    CHECK(apr_trace_sha256(trace, log_height, words, 16 * blocks, NULL) == APROVER_OK);
-    CHECK(apr_trace_sha256(trace, log_height, words, 16 * (blocks + 1), NULL) == APROVER_ERROR_ARGUMENT);
-    CHECK(apr_trace_sha256(trace, log_height, words, 16 * blocks - 1, NULL) == APROVER_ERROR_ARGUMENT);
-    CHECK(apr_trace_sha256(trace, log_height, words, 0, NULL) == APROVER_ERROR_ARGUMENT);
-    CHECK(apr_trace_sha256(trace, 6, words, 16, NULL) == APROVER_ERROR_ARGUMENT);
+    CHECK(apr_trace_sha256(trace, (size_t)1 << log_height, log_height, words, 16 * blocks, NULL) == APROVER_OK);
+    CHECK(apr_trace_sha256(trace, (size_t)1 << log_height, log_height, words, 16 * (blocks + 1), NULL) == APROVER_ERROR_ARGUMENT);
+    CHECK(apr_trace_sha256(trace, (size_t)1 << log_height, log_height, words, 16 * blocks - 1, NULL) == APROVER_ERROR_ARGUMENT);
+    CHECK(apr_trace_sha256(trace, (size_t)1 << log_height, log_height, words, 0, NULL) == APROVER_ERROR_ARGUMENT);
+    CHECK(apr_trace_sha256(trace, 64, 6, words, 16, NULL) == APROVER_ERROR_ARGUMENT);
     const int32_t cancel = 1;
-    CHECK(apr_trace_sha256(trace, log_height, words, 16, &cancel) == APROVER_CANCELLED);
+    CHECK(apr_trace_sha256(trace, (size_t)1 << log_height, log_height, words, 16, &cancel) == APROVER_CANCELLED);
     free(words);
     free(trace);
 }
