@@ -17,14 +17,12 @@ from .air.field import P
 from .air.program import judges_public_inputs
 from .air.stacking import Stack, refusal, stack
 from .errors import ProgramError, ProofFormatError, VerificationCode, VerificationError
-from .proof import HEADER_BYTES, MAGIC, VERSION, shape_of
+from .proof import AGGREGATE, HEADER_BYTES, MAGIC, VERSION, Proof, shape_of
 from .security import Parameters, SecurityReport, Shape, security_report
 from .statement import MAX_STATEMENT_BYTES, Statement, Value, ValueReader, encode_value
 
 __all__ = ["AggregateMember", "AggregateProof", "ClaimGroup", "Programs", "encode_claims"]
 
-AGGREGATE, MEMBER = 2, 3
-"""The numbers of their backends in the envelope."""
 KIND = 7
 """The first byte of the claims; no statement begins with it."""
 MAX_GROUPS = 64
@@ -301,7 +299,7 @@ class AggregateProof:
             ProofFormatError: Code ``ENVELOPE``: malformed. Code ``NON_CANONICAL``: a public value is not below p.
             VerificationError: Code ``BACKEND``: this is no aggregate.
         """
-        length = _open(data, AGGREGATE)
+        length = _open(data)
         end = HEADER_BYTES + length
         claims = bytes(data[HEADER_BYTES:end])
         groups, _ = parsed = _decode_claims(claims)
@@ -347,31 +345,41 @@ def _classes(program: type[Program] | tuple[type[Program], ...]) -> tuple[type[P
     return found
 
 
-def _open(data: bytes | bytearray | memoryview, backend: int) -> int:
+def _open(data: bytes | bytearray | memoryview) -> int:
     """The length at the end of the envelope's head."""
     if len(data) < HEADER_BYTES or data[:4] != MAGIC or data[4] != VERSION or bytes(data[6:8]) != b"\0\0":
         raise _malformed("not the envelope of a proof of this version")
-    if data[5] != backend:
-        raise VerificationError(VerificationCode.BACKEND, f"backend {data[5]} instead of {backend}")
+    if data[5] != AGGREGATE:
+        raise VerificationError(VerificationCode.BACKEND, f"backend {data[5]}: this is no aggregate")
     length = int.from_bytes(data[8:HEADER_BYTES], "little")
     if length > min(len(data) - HEADER_BYTES, MAX_STATEMENT_BYTES):
         raise _malformed(f"claims of {length} bytes are longer than what is there or allowed")
     return length
 
 
-@attrs.frozen(cache_hash=True, slots=True)
-class AggregateMember:
+class AggregateMember(Proof):
     """One statement of an aggregate. It carries the aggregate, so whoever holds it sees all the statements.
 
-    `aprover.verify` checks the whole and returns this statement.
+    `aprover.verify` checks the whole and returns this statement. Members of one aggregate share its bytes in memory.
 
     Attributes:
         aggregate: The shared proof.
         index: Which of its statements this one is, from 0.
     """
 
+    __slots__ = ("aggregate", "index")
+
     aggregate: AggregateProof
     index: int
+
+    def __init__(self, aggregate: AggregateProof, index: int) -> None:
+        object.__setattr__(self, "aggregate", aggregate)
+        object.__setattr__(self, "index", index)
+
+    @property
+    def backend(self) -> Literal["aggregate"]:
+        """``"aggregate"``."""
+        return "aggregate"
 
     @property
     def statement(self) -> Statement:
@@ -379,14 +387,9 @@ class AggregateMember:
         return self.aggregate.statement(self.index)
 
     @property
-    def public_outputs(self) -> tuple[Value, ...]:
-        """What the computation is claimed to give."""
-        return self.statement.public_outputs
-
-    @property
-    def security(self) -> SecurityReport:
-        """As `AggregateProof.security`."""
-        return self.aggregate.security
+    def body(self) -> bytes:
+        """The index, and the bytes of the aggregate; made anew each time."""
+        return self.index.to_bytes(INDEX_BYTES, "little") + self.aggregate.to_bytes()
 
     @property
     def parameters(self) -> Parameters:
@@ -394,34 +397,49 @@ class AggregateMember:
         return self.aggregate.parameters
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of the bytes in hexadecimal."""
-        return hashlib.sha256(self.to_bytes()).hexdigest()
+    def security(self) -> SecurityReport:
+        """As `AggregateProof.security`."""
+        return self.aggregate.security
 
-    def to_bytes(self) -> bytes:
-        """The canonical bytes: an envelope with the index, around those of the aggregate."""
-        head = MAGIC + bytes((VERSION, MEMBER, 0, 0)) + INDEX_BYTES.to_bytes(4, "little")
-        return b"".join((head, self.index.to_bytes(INDEX_BYTES, "little"), self.aggregate.to_bytes()))
+    def security_for(self, program: Programs) -> SecurityReport:
+        """As `AggregateProof.security_for`."""
+        return self.aggregate.security_for(program)
 
     @classmethod
-    def from_bytes(cls, data: bytes | bytearray | memoryview) -> Self:
-        """Reads the envelopes, the claims and the public values.
+    def of(cls, statement: Statement, body: bytes) -> Self:
+        """From the parts of an envelope (`Proof.from_bytes`).
 
         Raises:
-            As `AggregateProof.from_bytes`.
+            ProofFormatError: Code ``ENVELOPE``: the body is malformed. Code ``NON_CANONICAL``: as `AggregateProof`.
+            VerificationError: Code ``STATEMENT``: the aggregate has another statement there.
         """
-        if _open(data, MEMBER) != INDEX_BYTES:
-            raise _malformed("the member's index is missing")
-        end = HEADER_BYTES + INDEX_BYTES
-        index = int.from_bytes(data[HEADER_BYTES:end], "little")
-        aggregate = AggregateProof.from_bytes(data[end:])
+        index, aggregate = int.from_bytes(body[:INDEX_BYTES], "little"), AggregateProof.from_bytes(body[INDEX_BYTES:])
         if index >= aggregate.count:
             raise _malformed(f"statement {index} of {aggregate.count}")
-        return cls(aggregate, index)
+        made = cls(aggregate, index)
+        if made.statement != statement:
+            raise VerificationError(VerificationCode.STATEMENT, f"statement {index} of the aggregate is another one")
+        return made
+
+    @property
+    def share(self) -> int:
+        """This member's share of the aggregate's bytes, which all members have in common."""
+        return -(-len(self.aggregate) // self.aggregate.count)
 
     def __len__(self) -> int:
         """The length in bytes, envelopes and the whole aggregate included."""
-        return HEADER_BYTES + INDEX_BYTES + len(self.aggregate)
+        return HEADER_BYTES + len(self.statement.to_bytes()) + INDEX_BYTES + len(self.aggregate)
 
-    def __bool__(self) -> Literal[True]:
-        return True
+    def __repr__(self) -> str:
+        return f"AggregateMember(index={self.index}, statement={self.statement!r}, aggregate={self.aggregate!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AggregateMember):
+            return NotImplemented
+        return self.index == other.index and self.aggregate == other.aggregate
+
+    def __hash__(self) -> int:
+        return hash((self.index, self.aggregate))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.aggregate, self.index)

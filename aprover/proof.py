@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 
 from .air import CompiledAir, Program, program_from_statement
-from .errors import ProofFormatError, VerificationCode, VerificationError
+from .errors import ProgramError, ProofFormatError, VerificationCode, VerificationError
 from .security import Parameters, SecurityReport, Shape, TableShape, security_report
 from .statement import MAX_STATEMENT_BYTES, Statement, Value
 
@@ -20,8 +20,11 @@ BackendName = Literal["stark", "trace"]
 MAGIC = b"APRV"
 VERSION = 1
 HEADER_BYTES = 12
-BACKENDS: tuple[BackendName, ...] = ("stark", "trace")
-"""The backends, each at its number."""
+Kind = BackendName | Literal["aggregate"]
+NUMBERS: dict[Kind, int] = {"stark": 0, "trace": 1, "aggregate": 3}
+KINDS = {number: kind for kind, number in NUMBERS.items()}
+AGGREGATE = 2
+"""The number of an aggregate itself, which has many statements: see `aggregate.AggregateProof`."""
 TRACE_BODY_BYTES = 32
 
 
@@ -55,12 +58,13 @@ class Proof:
     Two proofs are equal if their bytes are. Proofs pickle.
 
     Attributes:
-        backend: ``"stark"``, or ``"trace"`` for a commitment that is checked by doing the work again.
+        backend: ``"stark"``; ``"trace"`` for a commitment that is checked by doing the work again; ``"aggregate"`` for
+            one statement of an aggregate, an `AggregateMember`.
         statement: What is claimed.
         body: What the backend made: for ``stark`` the bytes of docs/protocol.md, section 8.
     """
 
-    backend: BackendName
+    backend: Kind
     statement: Statement
     body: bytes = attrs.field(repr=lambda body: f"<{len(body)} bytes>")
     # Known to who made the proof; spares a verifier's lookup of the program in `security`.
@@ -99,7 +103,7 @@ class Proof:
             return security_report(self._shape, self.parameters)
         return self.security_for(None)
 
-    def security_for(self, program: type[Program] | None) -> SecurityReport:
+    def security_for(self, program: type[Program] | tuple[type[Program], ...] | None) -> SecurityReport:
         """Like `security`, for a program of one's own, given by its class.
 
         Raises:
@@ -108,6 +112,8 @@ class Proof:
                 ``BACKEND``, as for `security`.
         """
         self._require_stark()
+        if isinstance(program, tuple):
+            raise ProgramError(field="program", value=program, allowed="a Program class")
         parameters = self.parameters
         air, _ = program_from_statement(self.statement, program, zk=parameters.zk)
         return security_report(shape_of(air), parameters)
@@ -126,7 +132,7 @@ class Proof:
     def to_bytes(self) -> bytes:
         """The canonical bytes, envelope included."""
         statement = self.statement.to_bytes()
-        head = MAGIC + bytes((VERSION, BACKENDS.index(self.backend), 0, 0)) + len(statement).to_bytes(4, "little")
+        head = MAGIC + bytes((VERSION, NUMBERS[self.backend], 0, 0)) + len(statement).to_bytes(4, "little")
         return b"".join((head, statement, self.body))
 
     @classmethod
@@ -148,15 +154,21 @@ class Proof:
             raise _malformed(f"version {data[4]}; this is version {VERSION}")
         if data[6:8] != b"\0\0":
             raise _malformed("reserved bytes are not zero")
-        if data[5] >= len(BACKENDS):
-            what = "an aggregate or a member of one" if data[5] in (2, 3) else f"unknown backend {data[5]}"
+        if data[5] == AGGREGATE:
+            what = "an aggregate, which has many statements: read it by AggregateProof.from_bytes"
             raise VerificationError(VerificationCode.BACKEND, what)
+        if data[5] not in KINDS:
+            raise VerificationError(VerificationCode.BACKEND, f"unknown backend {data[5]}")
         length = int.from_bytes(data[8:HEADER_BYTES], "little")
         if length > min(len(data) - HEADER_BYTES, MAX_STATEMENT_BYTES):
             raise _malformed(f"a statement of {length} bytes is longer than what is there or allowed")
         end = HEADER_BYTES + length
         statement = Statement.from_bytes(data[HEADER_BYTES:end])
-        proof = cls(BACKENDS[data[5]], statement, bytes(data[end:]))
+        if KINDS[data[5]] == "aggregate":
+            from .aggregate import AggregateMember
+
+            return AggregateMember.of(statement, bytes(data[end:]))
+        proof = cls(KINDS[data[5]], statement, bytes(data[end:]))
         if proof.backend == "trace" and len(proof.body) != TRACE_BODY_BYTES:
             code = VerificationCode.TRUNCATED if len(proof.body) < TRACE_BODY_BYTES else VerificationCode.TRAILING
             raise ProofFormatError(code, f"a trace commitment has {TRACE_BODY_BYTES} bytes, not {len(proof.body)}")

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import cast, overload
 
-from .aggregate import AGGREGATE, MEMBER, AggregateMember, AggregateProof, Programs
+from .aggregate import AggregateMember, AggregateProof, Programs
 from .air import Program
 from .backends import backend_named, check_security, field_names, verify_aggregate
 from .errors import ProgramError, VerificationCode, VerificationError
-from .proof import HEADER_BYTES, MAGIC, Proof
+from .proof import Proof
 from .statement import Statement
 
-__all__ = ["Provable", "read_proof", "verify"]
+__all__ = ["verify"]
 
-Provable = Proof | AggregateMember | AggregateProof
-"""What can be verified."""
+_Program = type[Program] | Program | tuple[type[Program], ...] | None
 
 
 @overload
 def verify(
-    proof: Proof | AggregateMember,
+    proof: Proof | bytes,
     statement: Statement | None = None,
     *,
     min_security: int = 100,
-    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+    program: _Program = None,
 ) -> Statement: ...
 
 
@@ -39,30 +38,20 @@ def verify(
 
 @overload
 def verify(
-    proof: bytes,
-    statement: Statement | None = None,
-    *,
-    min_security: int = 100,
-    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
-) -> Statement: ...
-
-
-@overload
-def verify(
-    proof: Provable | bytes,
+    proof: Proof | AggregateProof | bytes,
     statement: Statement | tuple[Statement, ...] | None = None,
     *,
     min_security: int = 100,
-    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+    program: _Program = None,
 ) -> Statement | tuple[Statement, ...]: ...
 
 
 def verify(
-    proof: Provable | bytes,
+    proof: Proof | AggregateProof | bytes,
     statement: Statement | tuple[Statement, ...] | None = None,
     *,
     min_security: int = 100,
-    program: type[Program] | Program | tuple[type[Program], ...] | None = None,
+    program: _Program = None,
 ) -> Statement | tuple[Statement, ...]:
     """Checks a proof and returns the statement that it proves.
 
@@ -91,55 +80,26 @@ def verify(
         ProgramError: `min_security` or `program` is not what they may be.
     """
     check_security(min_security, "min_security")
-    if not isinstance(proof, Provable):
-        proof = _one_statement(read_proof(proof))
-    if isinstance(proof, Proof):
-        return _verify_one(proof, statement, min_security, _only_class(program))
-    aggregate = proof if isinstance(proof, AggregateProof) else proof.aggregate
-    verify_aggregate(aggregate, program=_classes(program), min_security=min_security)
-    found = proof.statements if isinstance(proof, AggregateProof) else proof.statement
-    if statement is not None and statement != found:
-        raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {found!r}")
-    if isinstance(program, Program) and isinstance(found, Statement):
-        _require_same_inputs(found, program)
-    return found
-
-
-def read_proof(data: bytes) -> Provable:
-    """A proof, an aggregate or a member of one, whichever these bytes are.
-
-    Raises:
-        ProofFormatError, VerificationError: As the `from_bytes` of the three.
-    """
-    backend = data[5] if len(data) >= HEADER_BYTES and data[:4] == MAGIC else None
-    if backend == AGGREGATE:
-        return AggregateProof.from_bytes(data)
-    if backend == MEMBER:
-        return AggregateMember.from_bytes(data)
-    return Proof.from_bytes(data)
-
-
-def _one_statement(proof: Provable) -> Proof | AggregateMember:
     if isinstance(proof, AggregateProof):
-        raise VerificationError(
-            VerificationCode.BACKEND,
-            "these are the bytes of an aggregate, which has many statements: read them by AggregateProof.from_bytes",
-        )
-    return proof
-
-
-def _verify_one(
-    proof: Proof, statement: object, min_security: int, program: type[Program] | Program | None
-) -> Statement:
-    if statement is not None and statement != proof.statement:
-        raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {proof.statement!r}")
+        verify_aggregate(proof, program=_classes(program), min_security=min_security)
+        if statement is not None and statement != proof.statements:
+            raise VerificationError(VerificationCode.STATEMENT, f"the aggregate is about {proof.statements!r}")
+        return proof.statements
+    if not isinstance(proof, Proof):
+        proof = Proof.from_bytes(proof)
+    claimed = proof.statement
+    if statement is not None and statement != claimed:
+        raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {claimed!r}")
     if isinstance(program, Program):
-        _require_same_inputs(proof.statement, program)
-    backend_named(proof.backend).verify(proof, program=program, min_security=min_security)
-    return proof.statement
+        _require_same_inputs(claimed, program)
+    if isinstance(proof, AggregateMember):
+        verify_aggregate(proof.aggregate, program=_classes(program), min_security=min_security)
+    else:
+        backend_named(proof.backend).verify(proof, program=_one(program), min_security=min_security)
+    return claimed
 
 
-def _only_class(program: object) -> type[Program] | Program | None:
+def _one(program: object) -> type[Program] | Program | None:
     if program is not None and not isinstance(program, Program) and not _is_program_class(program):
         raise ProgramError(field="program", value=program, allowed="a Program class or instance")
     return cast("type[Program] | Program | None", program)

@@ -17,7 +17,7 @@ from .compiled import CompiledAir
 from .program import Program, exact_form, role_names
 from .stacking import outputs_in_cells
 
-__all__ = ["FROM_TRACE", "Group", "group", "native_arguments", "publics_of"]
+__all__ = ["FROM_TRACE", "Group", "exact_inputs", "group", "native_arguments", "publics_of"]
 
 FROM_TRACE = 2**32 - 1
 """Stands for a public value that the C core takes from the trace."""
@@ -91,6 +91,19 @@ def group(programs: Iterable[Program]) -> tuple[list[Group], list[int]]:
         found.members.append(program)
         order.append(found.number)
     return list(groups.values()), order
+
+
+def exact_inputs(programs: Iterable[Program]) -> list[object]:
+    """Of each program its class and all its fields, such that only the same ones are equal. Runs no code of a user."""
+    found: list[object] = []
+    readers: dict[type, Callable[[Program], tuple[Any, ...]]] = {}
+    for program in programs:
+        cls = type(program)
+        reader = readers.get(cls)
+        if reader is None:
+            reader = readers[cls] = _as_tuple([field.name for field in attrs.fields(cast(Any, cls))])
+        found.append((cls, exact_form(reader(program))))
+    return found
 
 
 def native_arguments(one: Group) -> tuple[int, list[tuple[int, ...]]] | None:

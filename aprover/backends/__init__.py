@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from ..errors import ProgramError
-from .aggregating import aggregate, check_aggregatable, verify_aggregate
+from .aggregating import PreparedAggregate, check_aggregatable, prepare_aggregate, verify_aggregate
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
     PreparedProof,
@@ -23,16 +23,17 @@ __all__ = [
     "Control",
     "Cost",
     "Prefer",
+    "PreparedAggregate",
     "PreparedProof",
     "ProvingCancelled",
     "Team",
-    "aggregate",
     "backend_named",
     "check_aggregatable",
     "check_prefer",
     "check_security",
     "field_names",
     "keep_commitment",
+    "prepare_aggregate",
     "prepare_proof",
     "prove_prepared",
     "stark_parameters",

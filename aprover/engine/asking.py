@@ -15,6 +15,7 @@ from ..backends import Control, Prefer
 from ..errors import EngineOverloaded
 from ..proof import BackendName, Proof
 from ..telemetry import Job
+from .aggregates import AnyRequest
 from .flights import Flight
 from .life import EngineLife
 from .making import make_inline
@@ -37,7 +38,7 @@ from .ports import Waiter
 from .ports.base import LoopPort
 from .ports.interrupts import held_back
 from .ports.thread import Mailbox, ThreadPort
-from .request import Request, VerifyRequest, check_options
+from .request import Request, check_options
 
 __all__ = ["Progress", "Asking"]
 
@@ -85,7 +86,7 @@ class Asking(EngineLife):
 
     def enter(
         self,
-        request: Request | VerifyRequest,
+        request: AnyRequest,
         waiter: Waiter,
         job: Job | None,
         priority: int,
@@ -154,7 +155,7 @@ class Asking(EngineLife):
         self.perform(self._core.leave(waiter))
 
     def ask(
-        self, request: Request | VerifyRequest, waiter: Waiter, *, priority: int, deadline: float, cache: bool
+        self, request: AnyRequest, waiter: Waiter, *, priority: int, deadline: float, cache: bool
     ) -> Outcome | None:
         """Asks for one proof of several, on the port's own thread. None: the waiter's `resolve` will be called.
 
@@ -177,7 +178,7 @@ class Asking(EngineLife):
             tell(outcome)
         return outcome
 
-    def _open_story(self, request: Request | VerifyRequest) -> Job | None:
+    def _open_story(self, request: AnyRequest) -> Job | None:
         """What is to be told of this request; None if nobody listens."""
         job = self.events.open(request.label)
         if job is not None:

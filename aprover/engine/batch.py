@@ -14,11 +14,11 @@ import anyio
 import attrs
 
 from ..errors import AproverError, BatchError, EngineOverloaded
+from .aggregates import AnyRequest
 from .messages import Outcome
 from .outcomes import answer_of, own_error
 from .ports import Port, Waiter
 from .ports.interrupts import held_back
-from .request import Request, VerifyRequest
 
 if TYPE_CHECKING:
     from .asking import Asking
@@ -80,7 +80,7 @@ class Window(Generic[T]):
         engine: Asking,
         port: Port,
         items: Iterable[Any],
-        make: Callable[[Any], Request | VerifyRequest],
+        make: Callable[[Any], AnyRequest],
         options: Options,
         *,
         keep: bool,
@@ -94,7 +94,7 @@ class Window(Generic[T]):
         self._keep = keep
         self._sync = sync
         self._size = max(1, min(WINDOW, engine.max_pending))
-        self._held: list[tuple[int, Request | VerifyRequest]] = []
+        self._held: list[tuple[int, AnyRequest]] = []
         """Requests that were turned away for now."""
         self._count = 0
         self._low = -1
@@ -111,7 +111,7 @@ class Window(Generic[T]):
         else:
             self.fresh.append((index, result))
 
-    def _answered(self, index: int, request: Request | VerifyRequest, outcome: Outcome) -> None:
+    def _answered(self, index: int, request: AnyRequest, outcome: Outcome) -> None:
         if self.under_way.pop(index, None) is None:
             return
         try:
@@ -169,7 +169,7 @@ class Window(Generic[T]):
                 return Fed.BUDGET
         return Fed.FULL
 
-    def _ask(self, index: int, request: Request | VerifyRequest) -> Fed | None:
+    def _ask(self, index: int, request: AnyRequest) -> Fed | None:
         def resolve(outcome: Outcome) -> None:
             self._answered(index, request, outcome)
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
+from ..aggregate import AggregateProof
 from ..air import Program
 from ..backends import Prefer, check_security
 from ..proof import BackendName, Proof
 from ..statement import Statement
+from .aggregates import AggregateRequest, AnyRequest, check_aggregate
 from .asking import Asking
 from .batch import AsCompleted, Options, Window, gather, gather_sync, settle
 from .ports.base import LoopPort
 from .ports.thread import ThreadPort
-from .request import Request, VerifyRequest, check_options, check_settings
+from .request import OwnPrograms, Request, VerifyRequest, check_options, check_settings
 
 __all__ = ["Batching"]
 
-Make = Callable[[Any], Request | VerifyRequest]
+Make = Callable[[Any], AnyRequest]
 
 
 class Batching(Asking):
@@ -43,6 +45,24 @@ class Batching(Asking):
         self,
         programs: Iterable[Program],
         *,
+        aggregate: Literal[True],
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        zk: bool = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> AggregateProof: ...
+
+    @overload
+    async def prove_batch(
+        self,
+        programs: Iterable[Program],
+        *,
+        aggregate: Literal[False] = ...,
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
@@ -59,6 +79,7 @@ class Batching(Asking):
         self,
         programs: Iterable[Program],
         *,
+        aggregate: Literal[False] = ...,
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
@@ -70,10 +91,28 @@ class Batching(Asking):
         return_exceptions: bool,
     ) -> list[Proof | Exception]: ...
 
+    @overload
     async def prove_batch(
         self,
         programs: Iterable[Program],
         *,
+        aggregate: bool,
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        zk: bool = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: bool = ...,
+    ) -> Sequence[Proof | Exception] | AggregateProof: ...
+
+    async def prove_batch(
+        self,
+        programs: Iterable[Program],
+        *,
+        aggregate: bool = False,
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
@@ -83,10 +122,14 @@ class Batching(Asking):
         deadline: float | None = None,
         cache: bool = True,
         return_exceptions: bool = False,
-    ) -> Sequence[Proof | Exception]:
+    ) -> Sequence[Proof | Exception] | AggregateProof:
         """As `aprover.prove_batch`, on this engine."""
         make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
         port = self.port()
+        if aggregate:
+            check_aggregate(backend, return_exceptions)
+            request = AggregateRequest(programs, security, prefer, check, zk)
+            return _only(await gather(self._window(port, [request], _itself, priority, deadline, cache), port))
         return settle(
             await gather(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
         )
@@ -96,6 +139,24 @@ class Batching(Asking):
         self,
         programs: Iterable[Program],
         *,
+        aggregate: Literal[True],
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        zk: bool = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> AggregateProof: ...
+
+    @overload
+    def prove_batch_sync(
+        self,
+        programs: Iterable[Program],
+        *,
+        aggregate: Literal[False] = ...,
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
@@ -112,6 +173,7 @@ class Batching(Asking):
         self,
         programs: Iterable[Program],
         *,
+        aggregate: Literal[False] = ...,
         security: int = ...,
         backend: BackendName = ...,
         prefer: Prefer = ...,
@@ -123,10 +185,28 @@ class Batching(Asking):
         return_exceptions: bool,
     ) -> list[Proof | Exception]: ...
 
+    @overload
     def prove_batch_sync(
         self,
         programs: Iterable[Program],
         *,
+        aggregate: bool,
+        security: int = ...,
+        backend: BackendName = ...,
+        prefer: Prefer = ...,
+        zk: bool = ...,
+        check: bool = ...,
+        priority: int = ...,
+        deadline: float | None = ...,
+        cache: bool = ...,
+        return_exceptions: bool = ...,
+    ) -> Sequence[Proof | Exception] | AggregateProof: ...
+
+    def prove_batch_sync(
+        self,
+        programs: Iterable[Program],
+        *,
+        aggregate: bool = False,
         security: int = 100,
         backend: BackendName = "stark",
         prefer: Prefer = "time",
@@ -136,10 +216,14 @@ class Batching(Asking):
         deadline: float | None = None,
         cache: bool = True,
         return_exceptions: bool = False,
-    ) -> Sequence[Proof | Exception]:
+    ) -> Sequence[Proof | Exception] | AggregateProof:
         """As `aprover.prove_batch_sync`, on this engine."""
         make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
         with self.thread_port() as port:
+            if aggregate:
+                check_aggregate(backend, return_exceptions)
+                request = AggregateRequest(programs, security, prefer, check, zk)
+                return _only(gather_sync(self._window(port, [request], _itself, priority, deadline, cache), port))
             return settle(
                 gather_sync(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
             )
@@ -174,7 +258,7 @@ class Batching(Asking):
         proofs: Iterable[Proof | bytes],
         *,
         min_security: int = ...,
-        program: type[Program] | Program | None = ...,
+        program: OwnPrograms = ...,
         return_exceptions: Literal[False] = ...,
     ) -> list[Statement]: ...
 
@@ -184,18 +268,38 @@ class Batching(Asking):
         proofs: Iterable[Proof | bytes],
         *,
         min_security: int = ...,
-        program: type[Program] | Program | None = ...,
+        program: OwnPrograms = ...,
         return_exceptions: bool,
     ) -> list[Statement | Exception]: ...
 
+    @overload
     async def verify_batch(
         self,
-        proofs: Iterable[Proof | bytes],
+        proofs: Iterable[AggregateProof],
+        *,
+        min_security: int = ...,
+        program: OwnPrograms = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[tuple[Statement, ...]]: ...
+
+    @overload
+    async def verify_batch(
+        self,
+        proofs: Iterable[Proof | AggregateProof | bytes],
+        *,
+        min_security: int = ...,
+        program: OwnPrograms = ...,
+        return_exceptions: bool = ...,
+    ) -> Sequence[Statement | tuple[Statement, ...] | Exception]: ...
+
+    async def verify_batch(
+        self,
+        proofs: Iterable[Proof | AggregateProof | bytes],
         *,
         min_security: int = 100,
-        program: type[Program] | Program | None = None,
+        program: OwnPrograms = None,
         return_exceptions: bool = False,
-    ) -> Sequence[Statement | Exception]:
+    ) -> Sequence[Statement | tuple[Statement, ...] | Exception]:
         """As `aprover.verify_batch`, on this engine."""
         make = _verifications(min_security, program)
         port = self.port()
@@ -207,7 +311,7 @@ class Batching(Asking):
         proofs: Iterable[Proof | bytes],
         *,
         min_security: int = ...,
-        program: type[Program] | Program | None = ...,
+        program: OwnPrograms = ...,
         return_exceptions: Literal[False] = ...,
     ) -> list[Statement]: ...
 
@@ -217,18 +321,38 @@ class Batching(Asking):
         proofs: Iterable[Proof | bytes],
         *,
         min_security: int = ...,
-        program: type[Program] | Program | None = ...,
+        program: OwnPrograms = ...,
         return_exceptions: bool,
     ) -> list[Statement | Exception]: ...
 
+    @overload
     def verify_batch_sync(
         self,
-        proofs: Iterable[Proof | bytes],
+        proofs: Iterable[AggregateProof],
+        *,
+        min_security: int = ...,
+        program: OwnPrograms = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[tuple[Statement, ...]]: ...
+
+    @overload
+    def verify_batch_sync(
+        self,
+        proofs: Iterable[Proof | AggregateProof | bytes],
+        *,
+        min_security: int = ...,
+        program: OwnPrograms = ...,
+        return_exceptions: bool = ...,
+    ) -> Sequence[Statement | tuple[Statement, ...] | Exception]: ...
+
+    def verify_batch_sync(
+        self,
+        proofs: Iterable[Proof | AggregateProof | bytes],
         *,
         min_security: int = 100,
-        program: type[Program] | Program | None = None,
+        program: OwnPrograms = None,
         return_exceptions: bool = False,
-    ) -> Sequence[Statement | Exception]:
+    ) -> Sequence[Statement | tuple[Statement, ...] | Exception]:
         """As `aprover.verify_batch_sync`, on this engine."""
         make = _verifications(min_security, program)
         with self.thread_port() as port:
@@ -251,6 +375,17 @@ def _proofs(
     return lambda program: Request(program, security, backend, prefer, check, zk)
 
 
-def _verifications(min_security: int, program: type[Program] | Program | None) -> Make:
+def _itself(request: AggregateRequest) -> AggregateRequest:
+    return request
+
+
+def _only(results: list[Any]) -> AggregateProof:
+    (result,) = results
+    if isinstance(result, Exception):
+        raise result
+    return cast(AggregateProof, result)
+
+
+def _verifications(min_security: int, program: OwnPrograms) -> Make:
     check_security(min_security, "min_security")
     return lambda proof: VerifyRequest(proof, min_security, program)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
+from ..aggregate import AggregateMember, AggregateProof
 from ..errors import EngineClosed
 from ..proof import Proof
 from ..telemetry import Events, Job, Trace
@@ -56,7 +57,9 @@ def _running_asyncio() -> asyncio.AbstractEventLoop | None:
 
 def _weigh(result: object) -> int:
     # A statement, which a verification gives, is never kept.
-    return len(result) if isinstance(result, Proof) else 0
+    if isinstance(result, AggregateMember):
+        return result.share
+    return len(result) if isinstance(result, Proof | AggregateProof) else 0
 
 
 class EngineLife:

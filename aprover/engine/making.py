@@ -9,11 +9,12 @@ from typing import Any, cast
 from ..backends import PreparedProof, ProvingCancelled, Team, prove_prepared
 from ..errors import AproverError
 from ..proof import Proof
+from .aggregates import AnyRequest
 from .core import Core
 from .cost import UNKNOWN_WORK
 from .flights import Flight
 from .messages import Batch, Effects
-from .request import Request, VerifyRequest
+from .request import Request
 
 __all__ = ["make_batch", "make_inline"]
 
@@ -31,7 +32,7 @@ def _as_failure(flight: Flight, error: BaseException) -> BaseException:
     """What goes into the flight for an exception that its work raised."""
     if isinstance(error, AproverError | ProvingCancelled):
         return error
-    request = cast("Request | VerifyRequest", flight.request)
+    request = cast("AnyRequest", flight.request)
     return request.failure(error)
 
 
@@ -46,7 +47,7 @@ def make_inline(flight: Flight) -> tuple[Result, float, float]:
     """
     wall, busy = _wall(), _busy()
     result: Result
-    request = cast("Request | VerifyRequest", flight.request)
+    request = cast("AnyRequest", flight.request)
     try:
         if request.batched:
             (result,) = prove_prepared((cast(Request, request).prepare(flight.control),))
@@ -88,7 +89,7 @@ def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) ->
     begun = _wall()
     try:
         if batch.flights[0].work is UNKNOWN_WORK:
-            work = cast("Request | VerifyRequest", batch.flights[0].request).work()
+            work = cast("AnyRequest", batch.flights[0].request).work()
             perform(core.surveyed(batch, work))
         _make(core, batch, perform, results, lanes, times)
     except BaseException as error:
@@ -119,7 +120,7 @@ def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | Non
     prepared: list[PreparedProof] = []
     places: list[int] = []
     traced: Callable[[float], None] | None = None
-    if not cast("Request | VerifyRequest", flights[0].request).batched:
+    if not cast("AnyRequest", flights[0].request).batched:
         _make_plainly(core, batch, perform, results)
         return
     if not flights[0].work.native:  # and so alone in its batch
@@ -168,7 +169,7 @@ def _make_plainly(core: Core, batch: Batch, perform: Perform, results: list[Resu
             results[i] = ProvingCancelled()
             continue
         try:
-            results[i] = cast(Proof, cast("Request | VerifyRequest", flight.request).make(flight.control))
+            results[i] = cast(Proof, cast("AnyRequest", flight.request).make(flight.control))
         except BaseException as error:  # noqa: BLE001 - it is this flight's result
             results[i] = _as_failure(flight, error)
     if not batch.flights[0].work.native:

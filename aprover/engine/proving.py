@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, overload
 
+from ..aggregate import AggregateProof
 from ..air import Program
 from ..backends import Prefer
 from ..proof import BackendName, Proof
@@ -14,6 +15,7 @@ from .asking import Progress
 from .batch import AsCompleted
 from .estimate import Estimate
 from .opening import current_engine
+from .request import OwnPrograms
 
 __all__ = [
     "estimate",
@@ -151,6 +153,24 @@ def estimate(
 async def prove_batch(
     programs: Iterable[Program],
     *,
+    aggregate: Literal[True],
+    security: int = ...,
+    backend: BackendName = ...,
+    prefer: Prefer = ...,
+    zk: bool = ...,
+    check: bool = ...,
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
+    return_exceptions: Literal[False] = ...,
+) -> AggregateProof: ...
+
+
+@overload
+async def prove_batch(
+    programs: Iterable[Program],
+    *,
+    aggregate: Literal[False] = ...,
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
@@ -167,6 +187,7 @@ async def prove_batch(
 async def prove_batch(
     programs: Iterable[Program],
     *,
+    aggregate: Literal[False] = ...,
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
@@ -179,9 +200,27 @@ async def prove_batch(
 ) -> list[Proof | Exception]: ...
 
 
+@overload
 async def prove_batch(
     programs: Iterable[Program],
     *,
+    aggregate: bool,
+    security: int = ...,
+    backend: BackendName = ...,
+    prefer: Prefer = ...,
+    zk: bool = ...,
+    check: bool = ...,
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
+    return_exceptions: bool = ...,
+) -> Sequence[Proof | Exception] | AggregateProof: ...
+
+
+async def prove_batch(
+    programs: Iterable[Program],
+    *,
+    aggregate: bool = False,
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
@@ -191,7 +230,7 @@ async def prove_batch(
     deadline: float | None = None,
     cache: bool = True,
     return_exceptions: bool = False,
-) -> Sequence[Proof | Exception]:
+) -> Sequence[Proof | Exception] | AggregateProof:
     """Proves each of `programs`, and returns the proofs in their order. Works under trio and under asyncio.
 
     A bounded number of requests is under way at a time, so a batch of any size takes bounded memory beyond its
@@ -200,18 +239,25 @@ async def prove_batch(
     Cancellation: always a checkpoint. If cancelled, all requests under way are left as in `prove`, no further one is
     begun, and finished proofs are dropped.
 
+    With ``aggregate=True`` all statements share one proof, which takes a few microseconds and some hundred bytes a
+    statement where many small ones are alike, and cannot be split: whoever holds it sees all the statements. The
+    programs may differ, in up to 64 classes and parameters; each has one table, without buses and preprocessed columns.
+
     Args:
-        programs: Consumed as the batch goes on, on this loop.
+        programs: Consumed as the batch goes on, on this loop; at once for an aggregate.
+        aggregate: One `AggregateProof`, which is one request of the engine, and is kept and shared as such.
         return_exceptions: Put the exception of a failed request into its place, instead of raising at the end.
         security, backend, prefer, zk, check, priority, deadline, cache: As for `prove`, for each.
 
     Raises:
         BatchError: At least one request failed; an exception group of the failures, whose `results` has the proofs and
-            exceptions of all requests in order.
+            exceptions of all requests in order. For an aggregate, instead, what `prove` raises.
+        ProgramError: An argument is wrong; of an aggregate, a program that cannot be part of one.
     """
     engine = current_engine()
     return await engine.prove_batch(
         programs,
+        aggregate=aggregate,
         security=security,
         backend=backend,
         prefer=prefer,
@@ -228,6 +274,24 @@ async def prove_batch(
 def prove_batch_sync(
     programs: Iterable[Program],
     *,
+    aggregate: Literal[True],
+    security: int = ...,
+    backend: BackendName = ...,
+    prefer: Prefer = ...,
+    zk: bool = ...,
+    check: bool = ...,
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
+    return_exceptions: Literal[False] = ...,
+) -> AggregateProof: ...
+
+
+@overload
+def prove_batch_sync(
+    programs: Iterable[Program],
+    *,
+    aggregate: Literal[False] = ...,
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
@@ -244,6 +308,7 @@ def prove_batch_sync(
 def prove_batch_sync(
     programs: Iterable[Program],
     *,
+    aggregate: Literal[False] = ...,
     security: int = ...,
     backend: BackendName = ...,
     prefer: Prefer = ...,
@@ -256,9 +321,27 @@ def prove_batch_sync(
 ) -> list[Proof | Exception]: ...
 
 
+@overload
 def prove_batch_sync(
     programs: Iterable[Program],
     *,
+    aggregate: bool,
+    security: int = ...,
+    backend: BackendName = ...,
+    prefer: Prefer = ...,
+    zk: bool = ...,
+    check: bool = ...,
+    priority: int = ...,
+    deadline: float | None = ...,
+    cache: bool = ...,
+    return_exceptions: bool = ...,
+) -> Sequence[Proof | Exception] | AggregateProof: ...
+
+
+def prove_batch_sync(
+    programs: Iterable[Program],
+    *,
+    aggregate: bool = False,
     security: int = 100,
     backend: BackendName = "stark",
     prefer: Prefer = "time",
@@ -268,7 +351,7 @@ def prove_batch_sync(
     deadline: float | None = None,
     cache: bool = True,
     return_exceptions: bool = False,
-) -> Sequence[Proof | Exception]:
+) -> Sequence[Proof | Exception] | AggregateProof:
     """Like `prove_batch`, for scripts: blocks this thread.
 
     Cancellation: KeyboardInterrupt ends the wait, and all work as the cancellation of `prove_batch` does.
@@ -279,6 +362,7 @@ def prove_batch_sync(
     """
     return current_engine().prove_batch_sync(
         programs,
+        aggregate=aggregate,
         security=security,
         backend=backend,
         prefer=prefer,
@@ -339,7 +423,7 @@ async def verify_batch(
     proofs: Iterable[Proof | bytes],
     *,
     min_security: int = ...,
-    program: type[Program] | Program | None = ...,
+    program: OwnPrograms = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[Statement]: ...
 
@@ -349,19 +433,40 @@ async def verify_batch(
     proofs: Iterable[Proof | bytes],
     *,
     min_security: int = ...,
-    program: type[Program] | Program | None = ...,
+    program: OwnPrograms = ...,
     return_exceptions: bool,
 ) -> list[Statement | Exception]: ...
 
 
+@overload
 async def verify_batch(
-    proofs: Iterable[Proof | bytes],
+    proofs: Iterable[AggregateProof],
+    *,
+    min_security: int = ...,
+    program: OwnPrograms = ...,
+    return_exceptions: Literal[False] = ...,
+) -> list[tuple[Statement, ...]]: ...
+
+
+@overload
+async def verify_batch(
+    proofs: Iterable[Proof | AggregateProof | bytes],
+    *,
+    min_security: int = ...,
+    program: OwnPrograms = ...,
+    return_exceptions: bool = ...,
+) -> Sequence[Statement | tuple[Statement, ...] | Exception]: ...
+
+
+async def verify_batch(
+    proofs: Iterable[Proof | AggregateProof | bytes],
     *,
     min_security: int = 100,
-    program: type[Program] | Program | None = None,
+    program: OwnPrograms = None,
     return_exceptions: bool = False,
-) -> Sequence[Statement | Exception]:
-    """Checks many proofs on the workers, as `aprover.verify` does each, and returns their statements in order.
+) -> Sequence[Statement | tuple[Statement, ...] | Exception]:
+    """Checks many proofs on the workers, as `aprover.verify` does each, and returns their statements in order: in the
+    place of an aggregate a tuple of all its statements.
 
     The caller must compare the statements with those that it meant. Works under trio and under asyncio.
 
@@ -389,7 +494,7 @@ def verify_batch_sync(
     proofs: Iterable[Proof | bytes],
     *,
     min_security: int = ...,
-    program: type[Program] | Program | None = ...,
+    program: OwnPrograms = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[Statement]: ...
 
@@ -399,18 +504,38 @@ def verify_batch_sync(
     proofs: Iterable[Proof | bytes],
     *,
     min_security: int = ...,
-    program: type[Program] | Program | None = ...,
+    program: OwnPrograms = ...,
     return_exceptions: bool,
 ) -> list[Statement | Exception]: ...
 
 
+@overload
 def verify_batch_sync(
-    proofs: Iterable[Proof | bytes],
+    proofs: Iterable[AggregateProof],
+    *,
+    min_security: int = ...,
+    program: OwnPrograms = ...,
+    return_exceptions: Literal[False] = ...,
+) -> list[tuple[Statement, ...]]: ...
+
+
+@overload
+def verify_batch_sync(
+    proofs: Iterable[Proof | AggregateProof | bytes],
+    *,
+    min_security: int = ...,
+    program: OwnPrograms = ...,
+    return_exceptions: bool = ...,
+) -> Sequence[Statement | tuple[Statement, ...] | Exception]: ...
+
+
+def verify_batch_sync(
+    proofs: Iterable[Proof | AggregateProof | bytes],
     *,
     min_security: int = 100,
-    program: type[Program] | Program | None = None,
+    program: OwnPrograms = None,
     return_exceptions: bool = False,
-) -> Sequence[Statement | Exception]:
+) -> Sequence[Statement | tuple[Statement, ...] | Exception]:
     """Like `verify_batch`, for scripts: blocks this thread.
 
     Cancellation: KeyboardInterrupt ends the wait and begins no further verification.

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import attrs
 
+from ..aggregate import AggregateProof
 from ..air import CompiledAir, Program
 from ..air.check import check as check_trace
 from ..backends import (
@@ -32,7 +33,19 @@ from ..statement import Statement
 from ..verifier import verify
 from .cost import Work, commitment_work, work_of
 
-__all__ = ["Request", "VerifyRequest", "as_prove_error", "check_options", "check_program", "check_settings"]
+__all__ = [
+    "OwnPrograms",
+    "Request",
+    "VerifyRequest",
+    "as_prove_error",
+    "check_options",
+    "check_program",
+    "check_settings",
+]
+
+
+OwnPrograms = type[Program] | Program | tuple[type[Program], ...] | None
+"""The `program` of a verification."""
 
 
 def check_settings(
@@ -279,7 +292,7 @@ class VerifyRequest:
     key_bytes = 0
     label = "verify"
 
-    def __init__(self, proof: Proof | bytes, min_security: int, program: type[Program] | Program | None) -> None:
+    def __init__(self, proof: Proof | AggregateProof | bytes, min_security: int, program: OwnPrograms) -> None:
         self._proof = proof
         self._min_security = min_security
         self._program = program
@@ -296,7 +309,7 @@ class VerifyRequest:
 
     work = known_work
 
-    def make(self, control: Control) -> Statement:
+    def make(self, control: Control) -> Statement | tuple[Statement, ...]:
         """Verifies."""
         control.check()
         return verify(self._proof, min_security=self._min_security, program=self._program)

@@ -125,11 +125,13 @@ def verify(
         return _verify_one(claimed, body, statement, min_security, program)
     index = None
     if backend == MEMBER:
-        index = int.from_bytes(claimed, "little")
-        backend, inner, body = _open_envelope(body)
-        if backend != AGGREGATE or len(claimed) != INDEX_BYTES:
-            raise _malformed("a member of no aggregate")
-        claimed = inner
+        own, index = Statement.from_bytes(claimed), int.from_bytes(body[:INDEX_BYTES], "little")
+        backend, claimed, body = _open_envelope(body[INDEX_BYTES:])
+        if backend != AGGREGATE:
+            raise VerificationError(VerificationCode.BACKEND, "a member of no aggregate")
+        if statement is not None and statement != own:
+            raise VerificationError(VerificationCode.STATEMENT, f"the proof is about {own!r}")
+        statement = own
     elif isinstance(proof, bytes | bytearray):
         raise VerificationError(VerificationCode.BACKEND, "an aggregate, which has many statements")
     found = _verify_aggregate(claimed, body, index, min_security, classes)
