@@ -23,6 +23,7 @@ from aprover.security import (
     SecurityReport,
     Shape,
     choose,
+    costs,
     layout_of,
     minimal_queries,
     predicted_time,
@@ -568,6 +569,15 @@ class TestRounds:
         assert log2_falling(a, q) == pytest.approx(math.log2(math.perm(a, q)), abs=1e-8)
 
 
+def opened(leaves: set[int], log_leaves: int, cap_log: int) -> tuple[int, int]:
+    """How many leaves and digests section 6's multi-proof of a tree has."""
+    nodes, digests = leaves, 0
+    for _ in range(log_leaves - cap_log):
+        digests += sum(1 for node in nodes if node ^ 1 not in nodes)
+        nodes = {node >> 1 for node in nodes}
+    return len(leaves), digests
+
+
 class TestProofSize:
     """Expected bytes."""
 
@@ -577,11 +587,8 @@ class TestProofSize:
         leaves = digests = sets = 0
         for indices in itertools.combinations(range(1 << log_indices), queries):
             # which of the equal blocks an index is in does not matter, as long as they are equal
-            opened = {index % (1 << log_leaves) for index in indices}
-            sets, leaves = sets + 1, leaves + len(opened)
-            for _ in range(log_leaves - cap_log):
-                digests += sum(1 for node in opened if node ^ 1 not in opened)
-                opened = {node >> 1 for node in opened}
+            found = opened({index % (1 << log_leaves) for index in indices}, log_leaves, cap_log)
+            sets, leaves, digests = sets + 1, leaves + found[0], digests + found[1]
         return Fraction(leaves, sets), Fraction(digests, sets)
 
     @pytest.mark.parametrize("cap_log", [0, 2, 5])
@@ -616,28 +623,32 @@ class TestProofSize:
         claim = instance.air, instance.publics, instance.statement
         assert len(toy_prover.prove(*claim, parameters.to_bytes(), instance.traces)) == proof_size(shape, parameters)
 
-    @pytest.mark.parametrize("zk", [False, True])
-    def test_proofs_of_several_tables_have_this_size_on_average(self, zk: bool) -> None:
-        """Masked or not: the mean length of ten proofs is within 2% of the expectation."""
-        instance, parameters = toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(1, 9, cap_log=1, zk=zk)
-        lengths = [
-            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.traces))
-            for i in range(10)
-        ]
-        expected = proof_size(shape_of(toy_air.decode(instance.air)), parameters)
-        assert sum(lengths) / len(lengths) == pytest.approx(expected, rel=0.02)
+    @pytest.mark.parametrize(
+        ("instance", "parameters"),
+        [
+            (toy_programs.fibonacci(7), Parameters(2, 12)),
+            (toy_programs.mixer(6, 20), Parameters(1, 7, cap_log=2)),
+            (toy_programs.mixer(6, 20), Parameters(2, 7, zk=True)),
+            (toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(1, 9, cap_log=1)),
+            (toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(2, 9, cap_log=1, zk=True)),
+        ],
+        ids=["narrow", "wide", "masked", "tables", "masked tables"],
+    )
+    def test_a_proof_has_this_size_for_the_indices_it_drew(
+        self, instance: toy_programs.Instance, parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With each tree's expectation replaced by the count for the proof's own indices, its length to the byte."""
+        claim = instance.air, instance.publics, instance.statement
+        proof, run = toy_prover.prove_run(*claim, parameters.to_bytes(), instance.traces)
 
-    def test_real_proofs_have_this_size_on_average(self) -> None:
-        """Twenty proofs with random indices: the mean length is within 2% of the expectation."""
-        instance, parameters = toy_programs.fibonacci(7), Parameters(2, 12)
-        lengths = [
-            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.traces))
-            for i in range(20)
-        ]
-        assert len(set(lengths)) > 1
-        assert sum(lengths) / len(lengths) == pytest.approx(
-            proof_size(shape_of(toy_air.decode(instance.air)), parameters), rel=0.02
-        )
+        def opening(tree: Tree, log_indices: int, queries: int, cap_log: int) -> tuple[int, int]:
+            """An index lies in one of `blowup` blocks, and so does the leaf that it leads to."""
+            assert len(run.indices) == queries
+            indices, leaves = 1 << log_indices >> parameters.log_blowup, 1 << tree.log_leaves >> parameters.log_blowup
+            return opened({at // indices * leaves + at % leaves for at in run.indices}, tree.log_leaves, cap_log)
+
+        monkeypatch.setattr(costs, "expected_opening", opening)
+        assert len(proof) == proof_size(shape_of(toy_air.decode(instance.air)), parameters)
 
     def test_the_trees_are_those_of_section_6(self) -> None:
         """Narrow: coset leaves, and layers from the first on; wide: row leaves, and layer 0 too."""
