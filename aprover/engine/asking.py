@@ -339,4 +339,4 @@ def _tell_entry(job: Job, answer: Waits) -> None:
     if isinstance(answer, Joined):
         job.emit("joined", flight=flight.number)
     elif isinstance(answer, Parked):
-        job.emit("queued", flight=flight.number, predicted=flight.predicted, parked=True)
+        job.emit("queued", flight=flight.number, predicted=flight.predicted, reason=flight.reason, parked=True)

@@ -279,7 +279,7 @@ class Core(Placing):
             if notice is not None:
                 self._machine.notice.observe(notice, now)
             if state.large.count:
-                self._release(state.large, RELEASED_AT_ONCE, "not for a loop's thread")
+                self._release(state.large, RELEASED_AT_ONCE)
             if state.small.count:
                 batch = self._dispatch_small(state, now, effects, ended)
             again = bool(state.small.count or state.large.count)
@@ -315,9 +315,11 @@ class Core(Placing):
         task: Batch | Help | Stop | None
         with self._lock:
             now = self._clock()
-            self._crew.arrive(worker, now)
+            helped = self._crew.arrive(worker, now)
+            if helped is not None and self.events:
+                self._log(effects, "help_finished", None, batch=helped[0].number, seconds=helped[1])
             if self._drained:
-                return STOP, NOTHING
+                return STOP, effects
             if self._lessons:
                 self._study(now)
             task = self._next_task(worker, now, effects, ended)

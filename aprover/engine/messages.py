@@ -117,9 +117,9 @@ Outcome = Proved | Failed | Expired | Closed
 class Event:
     """One entry for the structured log, ``prove.<name>``; made only if the core was told to make them.
 
-    The core's own are ``inline``, ``queued``, ``batch_started``, ``batch_finished``, ``proved``, ``failed`` and
-    ``dropped``: about flights and batches. What happens to a request (submitted, hit, joined, completed, cancelled,
-    rejected) its port knows from the decision and from the answer.
+    The core's own are ``inline``, ``queued``, ``batch_started``, ``batch_finished``, ``help_started``,
+    ``help_finished``, ``proved``, ``failed`` and ``dropped``: about flights and batches. What happens to a request
+    (submitted, hit, joined, completed, cancelled, rejected) its port knows from the decision and from the answer.
     """
 
     name: str

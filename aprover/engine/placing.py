@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..proof import Proof
-from .cost import UNKNOWN_WORK, CostModel
+from .cost import UNKNOWN_WORK, CostModel, Work
 from .flights import Flight, FlightQueue, State, Step
 from .ledger import FOREVER, Ended, Ledger
 from .loop_state import LoopState
@@ -34,6 +34,14 @@ LONG = 1e-3
 """Seconds of a batch that is always looked at."""
 SURPRISE = 1.5
 """So is one that takes so many times as long as predicted, or the inverse."""
+
+
+def _not_for_a_loop(work: Work) -> str:
+    """Why no policy was asked about it."""
+    if work is UNKNOWN_WORK:
+        return "its shape is new"
+    return "too long for the loop" if work.native else "it runs Python"
+
 
 _Lesson = tuple[Batch, float, float, float, float]
 """A batch, its seconds in C, those of them that its thread was not at work, and the busy workers and loops beside."""
@@ -120,6 +128,7 @@ class Placing(Ledger):
         """Until there is room for one more."""
         effects = Effects()
         flight.state = State.PARKED
+        flight.reason = "max_pending is reached"
         self._seat(flight, waiter, priority, deadline, effects)
         self._parked.push(flight)
         return Parked(flight, effects)
@@ -130,6 +139,8 @@ class Placing(Ledger):
         effects = NOTHING if state.announced and deadline == FOREVER and not self.events else Effects()
         self._seat(flight, waiter, priority, deadline, effects)
         flight.port = waiter.port
+        if not flight.small:
+            flight.reason = _not_for_a_loop(flight.work)
         (state.small if flight.small else state.large).push(flight)
         if not state.announced:
             state.announced = True
@@ -159,12 +170,13 @@ class Placing(Ledger):
             self._log_start(effects, batch)
         return batch
 
-    def _release(self, queue: FlightQueue, most: int, reason: str) -> None:
-        """From a port to the workers."""
+    def _release(self, queue: FlightQueue, most: int, reason: str | None = None) -> None:
+        """From a port to the workers. Without a reason, those keep the one that they have."""
         push = self._queue.push
         for flight in queue.drain(most):
             flight.port = None
-            flight.reason = reason
+            if reason is not None:
+                flight.reason = reason
             push(flight)
 
     def _batch(self, flights: list[Flight], now: float, *, inline: bool, reason: str = "") -> Batch:
@@ -195,7 +207,10 @@ class Placing(Ledger):
             self._expired(expired, effects, ended)
             if flights:
                 return self._offload(flights, now, effects)
-        return self._crew.help(worker)
+        help_ = self._crew.help(worker, now)
+        if help_ is not None and self.events:
+            self._log(effects, "help_started", None, batch=help_.batch.number)
+        return help_
 
     def _look_up(self, flight: Flight) -> None:
         """Another flight of its shape may have been surveyed since it was opened."""
