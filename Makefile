@@ -65,7 +65,8 @@ help:
 	@echo "make bench-policy | bench-cache    the policy on a virtual clock;  what another rule of the cache would save"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
-	@echo "make soak      hundreds of proofs of random inputs, in minutes;  make bench-programs: the programs that ship"
+	@echo "make soak      hundreds of proofs of random inputs, in minutes"
+	@echo "make bench-programs    the programs that ship, plain and zero-knowledge;  BENCH=\"Sha256 Sort\" for some"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
@@ -133,6 +134,7 @@ soak: build
 
 bench-programs: build
 	$(PY) -m benchmarks.programs $(BENCH)
+	$(PY) -m benchmarks.report
 
 # Runs a server and its load on loopback, for some two minutes; Linux only.
 soak-web: build
