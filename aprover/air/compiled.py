@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import attrs
 
 from ..errors import VerificationCode, VerificationError, shown
 from ..statement import Statement
-from .field import P, is_element
+from .field import P
 from .filling import Filling
 
 PublicSlot = tuple[str, str, int | None] | tuple[str, int]
@@ -127,26 +128,30 @@ class CompiledAir:
             VerificationError: Code ``STATEMENT``; a value is missing, is too many, or is not an int in ``[0, P)``.
                 A value too many counts because no constraint would bind it.
         """
-        values: list[int] = []
-        if len(statement.public_inputs) != len(self._inputs):
-            raise _unfit(f"{len(statement.public_inputs)} public inputs, but the program has {len(self._inputs)}")
-        for (name, length), given in zip(self._inputs, statement.public_inputs, strict=True):
-            if length is None:
-                values.append(_element(name, given))
-            elif type(given) is not tuple or len(given) != length:
-                raise _unfit(f"public input {name} = {shown(given)} is not a tuple of {length} ints")
-            else:
-                values += [_element(f"{name}[{i}]", value) for i, value in enumerate(given)]
+        given = statement.public_inputs
+        if len(given) != len(self._inputs):
+            raise _unfit(f"{len(given)} public inputs, but the program has {len(self._inputs)}")
         if len(statement.public_outputs) != self.outputs:
             raise _unfit(f"{len(statement.public_outputs)} public outputs, but the program has {self.outputs}")
-        values += [_element(f"public output {i}", value) for i, value in enumerate(statement.public_outputs)]
+        values: list[Any] = []
+        for (name, length), value in zip(self._inputs, given, strict=True):
+            if length is None:
+                values.append(value)
+            elif type(value) is not tuple or len(value) != length:
+                raise _unfit(f"public input {name} = {shown(value)} is not a tuple of {length} ints")
+            else:
+                values += value
+        values += statement.public_outputs
+        for slot, value in zip(self.public_spec, values, strict=True):
+            if type(value) is not int or not 0 <= value < P:
+                raise _unfit(f"{_name_of(slot)} = {shown(value)} is not an int from 0 to {P - 1}")
         return values
 
 
-def _element(name: str, value: object) -> int:
-    if not is_element(value):
-        raise _unfit(f"{name} = {shown(value)} is not an int from 0 to {P - 1}")
-    return value
+def _name_of(slot: PublicSlot) -> str:
+    if len(slot) == 2:
+        return f"public output {slot[1]}"
+    return slot[1] if slot[2] is None else f"{slot[1]}[{slot[2]}]"
 
 
 def _unfit(message: str) -> VerificationError:
