@@ -14,7 +14,7 @@ import aprover
 from aprover import loading, prover
 from aprover.air import AirBuilder, Program, private
 from aprover.air.field import P
-from aprover.backends import Control, backend_named, prepare_proof, prove_prepared
+from aprover.backends import Control, backend_named, prepare_proof, prove_prepared, recipe_for
 from aprover.errors import ProgramError, ProveError, VerificationError
 from aprover.programs import Fibonacci, Poseidon2Chain
 from aprover.proof import Proof, shape_of
@@ -186,10 +186,10 @@ class TestZeroKnowledge:
     @pytest.mark.parametrize("program", [Fibonacci(20), Relay(16, 5)], ids=named)
     def test_both_ways_to_a_backend_mask(self, program: Program) -> None:
         """A proof that was prepared says the same as one that was made at once, and the verifier asks for neither."""
-        options: dict[str, Any] = {"security": 100, "prefer": "time", "control": Control(), "zk": True}
-        (prepared,) = prove_prepared([prepare_proof(program, **options)])
+        options: dict[str, Any] = {"security": 100, "prefer": "time", "zk": True}
+        (prepared,) = prove_prepared([prepare_proof(recipe_for(program, **options), program, control=Control())])
         assert isinstance(prepared, Proof)
-        for proof in (prepared, backend_named("stark").prove(program, **options)):
+        for proof in (prepared, backend_named("stark").prove(program, control=Control(), **options)):
             assert proof.parameters.zk
             assert proof.security.proven_bits >= 100
             assert aprover.verify(proof, program=type(program)) == program.statement()

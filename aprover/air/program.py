@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast, dataclass_transform
 
@@ -15,7 +16,17 @@ from .builder import AirBuilder
 from .compiled import CompiledAir
 from .field import P, is_element
 
-__all__ = ["Form", "Params", "Program", "compile_program", "private", "program_from_statement", "public", "shipped"]
+__all__ = [
+    "Form",
+    "Params",
+    "Program",
+    "compile_program",
+    "names_of",
+    "private",
+    "program_from_statement",
+    "public",
+    "shipped",
+]
 
 _ROLE = "aprover"
 _PUBLIC = "public"
@@ -366,17 +377,23 @@ class Names:
     parameters: tuple[str, ...]
     inputs: tuple[str, ...]
     """The public ones."""
+    pick: Callable[[tuple[object, ...]], object]
+    """Of the values of all fields those of the parameters: one alone, if there is one."""
 
 
-@functools.lru_cache(maxsize=1024)
-def names_of(cls: type) -> Names:
+def _names_of(cls: type) -> Names:
     """Of all instances of `cls`."""
     fields = _fields(cls)
+    places = [i for i, f in enumerate(fields) if _role(f) is None]
     return Names(
-        tuple([f.name for f in fields]),
-        tuple([f.name for f in fields if _role(f) is None]),
-        tuple([f.name for f in fields if _role(f) == _PUBLIC]),
+        all=tuple([f.name for f in fields]),
+        parameters=tuple([fields[i].name for i in places]),
+        inputs=tuple([f.name for f in fields if _role(f) == _PUBLIC]),
+        pick=operator.itemgetter(*places) if places else lambda _: None,
     )
+
+
+names_of: Callable[[type], Names] = functools.lru_cache(maxsize=1024)(_names_of)
 
 
 def _fields(cls: type) -> tuple[attrs.Attribute[Any], ...]:

@@ -8,11 +8,13 @@ from ..errors import ProgramError
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
     PreparedProof,
+    Recipe,
     StarkBackend,
     Team,
     keep_commitment,
     prepare_proof,
     prove_prepared,
+    recipe_for,
     stark_parameters,
 )
 from .trace import TraceBackend
@@ -24,6 +26,7 @@ __all__ = [
     "Prefer",
     "PreparedProof",
     "ProvingCancelled",
+    "Recipe",
     "Team",
     "backend_named",
     "check_prefer",
@@ -32,6 +35,7 @@ __all__ = [
     "keep_commitment",
     "prepare_proof",
     "prove_prepared",
+    "recipe_for",
     "stark_parameters",
 ]
 
