@@ -64,6 +64,6 @@ def check_security(bits: object, field: str = "security") -> None:
 
 
 def check_prefer(prefer: object) -> None:
-    """Raises ProgramError unless `prefer` is ``"time"`` or ``"size"``."""
+    """Raises ProgramError unless `prefer` is one of `Prefer`."""
     if prefer not in get_args(Prefer):
         raise ProgramError(field="prefer", value=prefer, allowed=" or ".join(map(repr, get_args(Prefer))))
