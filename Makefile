@@ -50,7 +50,7 @@ $(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: soak bench-programs help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
+.PHONY: docs wheel-check soak bench-programs help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
