@@ -124,32 +124,59 @@ aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t,
 
 typedef struct {
     const apr_prover *p;
-    const apr_commitment *commitment;
+    const apr_tree *tree;
+    const apr_matrix *matrix; /* of the leaves */
+    size_t first;             /* leaf of the tree that is the matrix's first */
     uint32_t level;
-    size_t slice, count; /* nodes in a task, and on the level */
+    size_t slice, count;      /* leaves or nodes in a task, and in all */
 } hashing;
+
+/* Leaves to nodes of level `lowest`, some subtrees at a time, whose digests do not leave the first cache. */
+static void hash_subtrees(const hashing *job, size_t first, size_t count) {
+    enum { AT_ONCE = 8 * APR_SUBTREE_LEAVES };
+    const apr_hash_kernels *kernels = job->p->hash;
+    uint8_t digests[2][APR_DIGEST_BYTES * AT_ONCE];
+    for (size_t now; count > 0; first += now, count -= now) {
+        size_t nodes = now = count < AT_ONCE ? count : AT_ONCE;
+        kernels->hash_leaves(job->matrix, first, now, digests[0]);
+        for (uint32_t level = 1; level <= APR_TREE_LOWEST; level++) {
+            uint8_t *to = level < APR_TREE_LOWEST ? digests[level & 1] : apr_tree_node(job->tree, level, (job->first + first) >> level);
+            nodes /= 2;
+            kernels->hash_many(apr_key_node, digests[(level + 1) & 1], 2 * APR_DIGEST_BYTES, 2 * APR_DIGEST_BYTES, nodes, to);
+        }
+    }
+}
 
 static aprover_status hash_slice(void *context, size_t index, uint32_t lane) {
     const hashing *job = context;
-    const apr_commitment *c = job->commitment;
-    const apr_hash_kernels *kernels = job->p->hash;
     const size_t first = index * job->slice, count = job->count - first < job->slice ? job->count - first : job->slice;
     (void)lane;
-    if (job->level > 0) apr_tree_hash_level(kernels, &c->tree, job->level, first, count);
-    else kernels->hash_leaves(&c->matrix, first, count, apr_tree_node(&c->tree, 0, first));
+    if (job->level > 0) apr_tree_hash_level(job->p->hash, job->tree, job->level, first, count);
+    else if (job->tree->lowest > 0) hash_subtrees(job, first, count);
+    else job->p->hash->hash_leaves(job->matrix, first, count, apr_tree_node(job->tree, 0, job->first + first));
     return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c) {
-    const size_t leaves = (size_t)1 << c->tree.log_leaves, compressions = (apr_matrix_leaf_bytes(&c->matrix) + 63) / 64;
+/* The matrix's leaves, which are the tree's from `first` on. */
+static aprover_status hash_leaves(const apr_prover *p, const apr_tree *tree, const apr_matrix *m, size_t first) {
+    const size_t compressions = (apr_matrix_leaf_bytes(m) + 63) / 64, slice = HASH_SLICE / compressions & ~(size_t)(APR_SUBTREE_LEAVES - 1);
+    hashing job = {p, tree, m, first, 0, slice < APR_SUBTREE_LEAVES ? APR_SUBTREE_LEAVES : slice,
+                   (size_t)1 << (m->log_coset + m->log_blowup - m->log_arity)};
+    return apr_parallel(p->team, hash_slice, &job, (job.count + job.slice - 1) / job.slice);
+}
+
+static aprover_status hash_nodes(const apr_prover *p, const apr_tree *tree) {
     aprover_status status = APROVER_OK;
-    for (uint32_t level = 0; status == APROVER_OK && level <= c->tree.log_leaves - c->tree.log_cap; level++) {
-        hashing job = {p, c, level, HASH_SLICE, leaves >> level};
-        if (level == 0) job.slice = HASH_SLICE / compressions & ~(size_t)7;
-        if (job.slice < 8) job.slice = 8;
+    for (uint32_t level = tree->lowest + 1; status == APROVER_OK && level <= tree->log_leaves - tree->log_cap; level++) {
+        hashing job = {p, tree, NULL, 0, level, HASH_SLICE, (size_t)1 << (tree->log_leaves - level)};
         status = apr_parallel(p->team, hash_slice, &job, (job.count + job.slice - 1) / job.slice);
     }
     return status;
+}
+
+aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c) {
+    const aprover_status status = hash_leaves(p, &c->tree, &c->matrix, 0);
+    return status == APROVER_OK ? hash_nodes(p, &c->tree) : status;
 }
 
 void apr_write_cap(apr_prover *p, const apr_commitment *c) {

@@ -35,7 +35,7 @@ static size_t lay_out(const aprover_air *air, const apr_plan *plan, uintptr_t ba
     }
     for (uint32_t t = 0; t <= plan->folds; t++) {
         const uint32_t columns = plan->level[t].columns[APR_PHASE_PREPROCESSED];
-        if (columns > 0) apr_lay_tree(&b, plan, t, columns, apr_tree_log_arity(plan, t), 0, &made->trees[t]);
+        if (columns > 0) apr_lay_tree(&b, plan, t, columns, apr_tree_log_arity(plan, t), 1u << plan->log_blowup, 0, &made->trees[t]);
     }
     made->caps_bytes = apr_caps_bytes(plan, APR_PHASE_PREPROCESSED);
     made->caps = apr_take(&b, made->caps_bytes);

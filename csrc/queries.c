@@ -13,9 +13,16 @@ static uint8_t *write_leaf(const apr_matrix *m, uint32_t leaf, uint8_t *out) {
 }
 
 static void write_opening(apr_prover *p, const apr_commitment *c, const uint32_t *indices, uint32_t count) {
-    uint8_t *out = p->out + p->used;
+    uint8_t *out = p->out + p->used, *subtree = p->subtrees;
     for (uint32_t i = 0; i < count; i++) out = write_leaf(&c->matrix, indices[i], out);
-    out += apr_multiproof_write(&c->tree, indices, count, p->proof_scratch, out);
+    for (uint32_t i = 0; i < count && c->tree.lowest > 0; i++) {
+        const uint32_t number = indices[i] / APR_SUBTREE_LEAVES;
+        if (i > 0 && number == indices[i - 1] / APR_SUBTREE_LEAVES) continue;
+        p->hash->hash_leaves(&c->matrix, (size_t)number * APR_SUBTREE_LEAVES, APR_SUBTREE_LEAVES, subtree);
+        apr_subtree_hash(p->hash, subtree, NULL);
+        subtree += APR_SUBTREE_BYTES;
+    }
+    out += apr_multiproof_write(&c->tree, indices, count, p->subtrees, p->proof_scratch, out);
     p->used = (size_t)(out - p->out);
 }
 

@@ -70,10 +70,9 @@ static int same_rows(const apr_table *table, uint32_t a, uint32_t a_end, uint32_
 
 static aprover_status add_sparse(const apr_prover *p, const apr_prover_table *t, apr_fxv q, apr_coset_columns trace, fp shift) {
     const apr_table *table = t->table;
-    const size_t k = (size_t)1 << table->log_height, length = t->length, period = length / k < 8 ? 8 : length / k;
+    const size_t k = (size_t)1 << table->log_height, length = t->length, period = apr_sparse_period(table, length);
     sparse job = {p, t, shift, p->sparse, p->sparse + length, p->sparse + 2 * length, p->sparse + 3 * length};
-    uint32_t *scales = p->work; /* not in use before the openings */
-    apr_vanishing_inverses(scales, period, table->log_height, t->plan->log_length, shift);
+    apr_vanishing_inverses(p->scales, period, table->log_height, t->plan->log_length, shift);
     for (uint32_t first = 0, end, last = 0, last_end = 0; first < table->boundaries; last = first, last_end = end, first = end) {
         end = end_of_column(table, first);
         memset(job.u, 0, 4 * k);
@@ -89,7 +88,7 @@ static aprover_status add_sparse(const apr_prover *p, const apr_prover_table *t,
             if (to_coset(&job, job.s, job.s_values)) return APROVER_CANCELLED;
         }
         p->evaluator->boundary_column(q, job.s_values, job.u_values, trace.values + trace.stride * table->boundary[first].column,
-                                      p->alphas[table->first_constraint + table->boundary[first].constraint], scales, period, length);
+                                      p->alphas[table->first_constraint + table->boundary[first].constraint], p->scales, period, length);
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
     return APROVER_OK;
@@ -131,9 +130,9 @@ static aprover_status columns_on_coset(const apr_prover *p, const apr_prover_tab
     const uint32_t level = t->plan->level;
     *columns = (apr_coset_columns){NULL, 0};
     if (f.count == 0) return APROVER_OK;
-    if (coset < 1u << p->plan.log_blowup) {
-        const apr_commitment *c = phase == APR_PHASE_PREPROCESSED ? apr_preprocessed_tree(p->job->preprocessed, level)
-                                                            : &p->levels[level].trees[phase];
+    const apr_commitment *c = phase == APR_PHASE_PREPROCESSED ? apr_preprocessed_tree(p->job->preprocessed, level)
+                                                        : &p->levels[level].trees[phase];
+    if (coset < c->kept) {
         columns->values = c->matrix.values + c->matrix.stride * t->plan->first_column[phase] + t->length * coset;
         columns->stride = c->matrix.stride;
         return APROVER_OK;

@@ -185,6 +185,22 @@ static void wide_traces(void) {
     puts("ok wide traces of 2^3 to 2^10 rows");
 }
 
+/* Trees of 2^16 leaves and more keep their upper levels only. */
+static void tall_trees(void) {
+    static fixture f;
+    for (int kind = 0; kind < 4; kind++) {
+        const uint32_t h = kind == 0 ? 18 : kind == 1 ? 14 : 12;
+        f.trace = trace_for((kind == 1 ? 40u : 7u) << h);
+        if (kind == 0) fibonacci_air(&f.encoding, h, 200000, f.trace);
+        if (kind == 1) power_air(&f.encoding, h, 40, 3, 2, f.trace);
+        if (kind >= 2) lookup_air(&f.encoding, h, 8, 2, f.trace);
+        const uint8_t flags = kind == 3 ? APROVER_FLAG_ZERO_KNOWLEDGE : 0;
+        proves_and_verifies(&f, (aprover_parameters){kind == 0 ? 1 : kind == 1 ? 2 : 5, 0, kind, flags, 40});
+        close_fixture(&f);
+    }
+    puts("ok tall trees");
+}
+
 static void boundaries_on_many_rows(void) {
     static fixture f;
     for (uint32_t bound = 1; bound <= 256; bound *= 4) {
@@ -419,6 +435,7 @@ int main(void) {
     narrow_traces();
     high_degrees();
     wide_traces();
+    tall_trees();
     boundaries_on_many_rows();
     runs_of_rows();
     several_tables();
