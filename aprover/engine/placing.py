@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from ..proof import Proof
 from .cost import UNKNOWN_WORK, CostModel, Work
-from .flights import Flight, FlightQueue, State, Step
+from .flights import ADMIT, PARKED, Flight, FlightQueue
 from .ledger import FOREVER, Ended, Ledger
 from .loop_state import LoopState
 from .messages import NOTHING, Batch, Effects, Help, Inline, Parked, Queued, Waiter, Worker
-from .policy import LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Placement, Policy
+from .policy import INLINE, LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Policy
 
 __all__ = ["RELEASED_AT_ONCE", "SAMPLED", "Placing"]
 
@@ -105,7 +105,7 @@ class Placing(Ledger):
 
     def _inline_at_the_door(self, flight: Flight, state: LoopState, now: float) -> bool:
         placement, flight.reason = self._policy.place(flight.predicted, self._load(state, now))
-        if placement is not Placement.INLINE or self._crew.python:
+        if placement is not INLINE or self._crew.python:
             return False
         if not state.affords(flight.predicted):
             flight.reason = "the tick's budget is spent"
@@ -126,8 +126,8 @@ class Placing(Ledger):
 
     def _park(self, flight: Flight, waiter: Waiter, priority: int, deadline: float) -> Parked:
         """Until there is room for one more."""
-        effects = Effects()
-        flight.state = State.PARKED
+        effects = NOTHING if deadline == FOREVER else Effects()
+        flight.state = PARKED
         flight.reason = "max_pending is reached"
         self._seat(flight, waiter, priority, deadline, effects)
         self._parked.push(flight)
@@ -153,7 +153,7 @@ class Placing(Ledger):
         """What may run on the loop's thread: there, within the budget, or on the workers."""
         queue = state.small
         placement, reason = self._policy.release(queue.count, queue.cost, self._load(state, now))
-        if placement is not Placement.INLINE or self._crew.python:
+        if placement is not INLINE or self._crew.python:
             self._release(queue, RELEASED_AT_ONCE, reason)
             return None
         first = queue.first()
@@ -265,7 +265,7 @@ class Placing(Ledger):
         """
         parked, queue = self._parked, self._queue
         while parked.count and self._pending < self._max_pending and (flight := parked.pop()) is not None:
-            flight.step(Step.ADMIT)
+            flight.step(ADMIT)
             self._pending += 1
             flight.reason = "was parked"
             queue.push(flight)
