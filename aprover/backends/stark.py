@@ -98,21 +98,24 @@ class PreparedProof:
 class _TimedTrace:
     """Stands in for a program while its trace is made, and says how long its trace() took."""
 
-    def __init__(self, program: Program, control: Control, traced: Callable[[float], object]) -> None:
+    def __init__(
+        self, program: Program, control: Control, traced: Callable[[float], object], clock: Callable[[], float]
+    ) -> None:
         self.id = program.id
         self.native_trace = program.native_trace
         self.statement = program.statement
         self._program = program
         self._control = control
         self._traced = traced
+        self._clock = clock
 
     def trace(self, out: NDArray[np.uint32] | Mapping[str, NDArray[np.uint32]]) -> None:
         self._control.phase = "trace"
-        begun = time.perf_counter()
+        begun = self._clock()
         try:
             self._program.trace(out)
         finally:
-            self._traced(time.perf_counter() - begun)
+            self._traced(self._clock() - begun)
         self._control.phase = "prove"
 
 
@@ -149,13 +152,19 @@ def recipe_for(program: Program, *, security: int, prefer: Prefer, zk: bool = Fa
 
 
 def prepare_proof(
-    recipe: Recipe, program: Program, *, control: Control, traced: Callable[[float], object] | None = None
+    recipe: Recipe,
+    program: Program,
+    *,
+    control: Control,
+    traced: Callable[[float], object] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> PreparedProof:
     """The part of `StarkBackend.prove` before the work, for `prove_prepared`. Runs public_outputs().
 
     Args:
         recipe: For this program.
         traced: Called with the seconds that the program's own trace() took, if it is not made in C.
+        clock: Whose seconds these are.
 
     Raises:
         As `Backend.prove`.
@@ -163,7 +172,7 @@ def prepare_proof(
     job = prover.prepare_by(recipe.plan, program, control=control)
     control.check()
     if traced is not None and not job.native:
-        job.program = cast(Program, _TimedTrace(program, control, traced))
+        job.program = cast(Program, _TimedTrace(program, control, traced, clock))
     control.phase = "prove"
     return PreparedProof(job, recipe.shape)
 

@@ -8,6 +8,7 @@ import os
 import threading
 from typing import Any, cast
 
+from .. import prover
 from ..air import CompiledAir, Program, names_of
 from ..air.check import check as check_trace
 from ..backends import (
@@ -130,7 +131,16 @@ if hasattr(os, "register_at_fork"):
 @functools.lru_cache(maxsize=4096)
 def _stark_work(air: CompiledAir, parameters: Parameters, trace: str | None) -> Work:
     instructions = tuple(table.cost for table in air.tables)
-    return work_of(shape_of(air), parameters, instructions=instructions, trace=trace)
+    memory = prover.memory(air, parameters)
+    return work_of(
+        shape_of(air),
+        parameters,
+        instructions=instructions,
+        filled=air.filling.steps,
+        memory=memory,
+        fresh=memory > prover.KEPT_ARENA_BYTES,
+        trace=trace,
+    )
 
 
 class Request:
