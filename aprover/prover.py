@@ -510,7 +510,9 @@ def verify(
     """Check a STARK proof by docs/protocol.md, section 9, and return the parameters that it was checked with.
 
     Whether these are strong enough is for the caller to judge. Never runs the computation: tens of microseconds for a
-    small proof, about a millisecond for a million rows, in proportion to the proof's length.
+    small proof, about a millisecond for a million rows, in proportion to the proof's length. Only constraints with
+    preprocessed columns take longer, the first time: the verifier commits to these columns itself, once for each
+    blowup and cap that proofs come with, and not before the length and the parameters of the proof are checked.
 
     Args:
         air: The constraints, built by the verifier.
@@ -527,7 +529,7 @@ def verify(
     in_c = ffi.new("aprover_parameters *")
     error = ffi.new("aprover_error *")
     data = pointer("uint8_t *", body)
-    status = lib.aprover_proof_parameters(loaded.pointer, data, len(body), in_c, error)
+    status = lib.aprover_proof_head(loaded.pointer, data, len(body), in_c, error)
     if status == lib.APROVER_OK:
         caps = preprocessed_caps(air, Parameters.from_bytes(body[:8]))
         scratch = aligned(int(lib.aprover_verify_memory(loaded.pointer, in_c)))

@@ -165,6 +165,7 @@ aprover_status aprover_proof_shape_of(const aprover_air *air, const aprover_para
     for (uint32_t i = 0; i < plan.tables; i++) {
         shape->chunks[i] = plan.table[i].chunks;
         shape->level[i] = plan.table[i].level;
+        shape->length[i] = plan.table[i].log_length;
     }
     return APROVER_OK;
 }

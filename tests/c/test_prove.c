@@ -95,7 +95,7 @@ static aprover_status prove(fixture *f, uint32_t path, aprover_error *error) {
 static aprover_status verify_bytes(fixture *f, const uint8_t *proof, size_t length, uint32_t path) {
     aprover_error error;
     aprover_parameters parameters;
-    aprover_status status = aprover_proof_parameters(f->air, proof, length, &parameters, &error);
+    aprover_status status = aprover_proof_head(f->air, proof, length, &parameters, &error);
     if (status != APROVER_OK) return status;
     const size_t bytes = aprover_verify_memory(f->air, &parameters);
     uint8_t *scratch = aligned(bytes);
