@@ -88,11 +88,11 @@ static void prepare_periodic(const apr_air_coset *c, const scratch_map *m, uint3
     const size_t n = (size_t)1 << p->log_size, spread = (size_t)1 << log_spread, words = periodic_words(c->table, i, c->log_size);
     fp shift = fp_sqr_times(c->shift, c->table->log_height - p->log_size);
     if (spread == 1) {
-        c->poly->evaluate(&c->twiddles, out, p->coefficients, p->log_size, shift, NULL, NULL);
+        c->poly->evaluate(&c->twiddles, out, p->coefficients, p->log_size, shift);
     } else {
         const fp step = fp_root(p->log_size + log_spread);
         for (size_t a = 0; a < spread; a++, shift = fp_mul(shift, step)) {
-            c->poly->evaluate(&c->twiddles, m->period, p->coefficients, p->log_size, shift, NULL, NULL);
+            c->poly->evaluate(&c->twiddles, m->period, p->coefficients, p->log_size, shift);
             for (size_t b = 0; b < n; b++) out[a + spread * b] = m->period[b];
         }
     }

@@ -15,7 +15,7 @@ static aprover_status commit_layer(apr_prover *p, uint32_t t) {
     const apr_commitment *layer = &p->levels[t].layer;
     const apr_columns deep = {p->levels[0].deep, p->levels[0].stride, FX_DEGREE, p->plan.level[t].log_k};
     const size_t before = p->used;
-    aprover_status status = apr_extend(p, &deep, t, layer, 0);
+    aprover_status status = apr_extend(p, &deep, t, layer, 0, 0);
     if (status == APROVER_OK) status = apr_hash_tree(p, layer);
     if (status != APROVER_OK) return status;
     apr_write_cap(p, layer);

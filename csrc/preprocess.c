@@ -63,7 +63,7 @@ static aprover_status commit(apr_prover *p, aprover_preprocessed *made) {
         for (uint32_t c = 0; c < columns->count; c++) memcpy(values + columns->stride * c, table->preprocessed + k * c, 4 * k);
         status = apr_interpolate_table(p, &t, values, columns->stride, columns->stride, columns->count, APR_STREAM_NONE);
         if (status == APROVER_OK)
-            status = apr_extend(p, columns, t.plan->level, &made->trees[t.plan->level], t.plan->first_column[APR_PHASE_PREPROCESSED]);
+            status = apr_extend(p, columns, t.plan->level, &made->trees[t.plan->level], t.plan->first_column[APR_PHASE_PREPROCESSED], 0);
     }
     for (uint32_t t = 0; t <= p->plan.folds && status == APROVER_OK; t++) {
         if (p->plan.level[t].columns[APR_PHASE_PREPROCESSED] == 0) continue;

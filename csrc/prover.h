@@ -153,6 +153,15 @@ static inline size_t apr_sparse_period(const apr_table *table, size_t length) {
     const size_t period = length >> table->log_height;
     return period < 8 ? 8 : period;
 }
+/* Whether the quotient is its only chunk and needs one coset, the first that it is committed on: its values are computed there, in the
+ * matrix, and not once more from its coefficients. */
+static inline int apr_quotient_in_place(const apr_prover *p, const apr_prover_table *t) {
+    return t->plan->chunks == 1 && t->plan->masks == 0 && p->levels[t->plan->level].trees[APR_PHASE_QUOTIENT].kept > 0;
+}
+/* Column `first` of a matrix that is being filled: read-only for the hashing, its memory is the arena's own. */
+static inline uint32_t *apr_committed(const apr_commitment *c, uint32_t first) {
+    return (uint32_t *)(uintptr_t)c->matrix.values + c->matrix.stride * first;
+}
 static inline uint64_t apr_stream(enum apr_stream kind, uint32_t table, uint32_t column) {
     return (uint64_t)kind << 56 | (uint64_t)table << 32 | column;
 }
@@ -175,19 +184,21 @@ aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *
 
 /* Phases. Each returns APROVER_OK or APROVER_CANCELLED unless said. */
 
-/* commit.c: columns of 2^log_n values on the roots of unity, or on a coset of them with 1/scale as its shift, to coefficients, in place. */
-aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, uint32_t log_n, fp scale);
+/* commit.c: columns of 2^log_n values on the roots of unity, or on a coset of them with 1/scale as its shift, to coefficients, which may
+ * take the place of the values. */
+aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, const uint32_t *values, size_t values_stride,
+                               uint32_t count, uint32_t log_n, fp scale);
 /* Columns of values on a table's trace domain, k_stride apart, to the coefficients that are committed, `stride` >= k_stride apart in
  * the same memory: masked in zero knowledge. */
 aprover_status apr_interpolate_table(const apr_prover *p, const apr_prover_table *t, uint32_t *columns, size_t k_stride, size_t stride,
                                      uint32_t count, enum apr_stream kind);
 /* k coefficients in bit-reversed order to the order of `length` of them, the others zero; `to` may be `from` or lie behind it. */
 void apr_spread(uint32_t *to, const uint32_t *from, size_t k, size_t length);
-/* Evaluate columns on 2^log_cosets cosets, one after the other in `out`. */
-aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts,
-                            uint32_t log_cosets);
-/* Evaluate columns on the domain of level t into the commitment's matrix, from column `first` on. */
-aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first);
+/* Evaluate columns on so many cosets, one after the other in `out`. */
+aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts, uint32_t cosets);
+/* Evaluate columns on the domain of level t into the commitment's matrix, from column `first` and from coset `first_coset` on. */
+aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first,
+                          uint32_t first_coset);
 /* Hash the tree over the matrix, all of whose cosets are kept. */
 aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c);
 /* Write the cap into the proof. */
