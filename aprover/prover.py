@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .air import CompiledAir, Form, Program, tracing
+from .arenas import arena
 from .errors import AproverError, ProgramError, ProveError, rejection
 from .loading import (
-    ALIGNMENT,
     LoadedAir,
     aligned,
     c_parameters,
@@ -59,8 +59,6 @@ PATHS = {"auto": 0, "portable": 1, "avx2": 2}
 """Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the portable one."""
 
 ENTROPY_BYTES = 32
-KEPT_ARENA_BYTES = 64 * 2**20
-"""Arenas up to this size stay with their thread from one proof to the next: no page faults in the steady state."""
 
 
 class Flags(Protocol):
@@ -110,24 +108,6 @@ def _poseidon2_chain(state: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 poseidon2.use_native(_poseidon2_chain)
-
-_local = threading.local()
-
-
-def _arena(size: int) -> tuple[Any, int]:
-    """This thread's arena, or a new one: where it begins, and its length. What begins there keeps it alive.
-
-    The first bytes of a new one are zero, as the C core asks.
-    """
-    kept: tuple[Any, int] | None = getattr(_local, "arena", None)
-    if kept is not None and kept[1] >= size:
-        return kept
-    memory = aligned(size)
-    memory[:ALIGNMENT] = 0
-    arena = ffi.from_buffer("uint8_t[]", memory), size
-    if size <= KEPT_ARENA_BYTES:
-        _local.arena = arena
-    return arena
 
 
 def write_trace(
@@ -384,7 +364,7 @@ def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception
         return []
     alone = team is None and len(run) == 1
     try:
-        arena, size = _arena(run[0].plan.memory if alone else max([_memory_for(item, team) for item in run]))
+        begin, size = arena(run[0].plan.memory if alone else max([_memory_for(item, team) for item in run]))
     except MemoryError as cause:
         return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
     if len(run) == 1:
@@ -396,7 +376,7 @@ def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception
     errors = ffi.new("aprover_error[]", len(run))
     for i in range(len(run)):
         job = jobs[i]
-        job.arena, job.arena_bytes = arena, size
+        job.arena, job.arena_bytes = begin, size
         if team is not None:
             job.team = team._team
     if not run[0].native:

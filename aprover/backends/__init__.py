@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
+from ..arenas import give_back
 from ..errors import ProgramError
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
@@ -32,6 +33,7 @@ __all__ = [
     "check_prefer",
     "check_security",
     "field_names",
+    "give_back",
     "keep_commitment",
     "prepare_proof",
     "prove_prepared",
