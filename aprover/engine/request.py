@@ -138,7 +138,6 @@ def _stark_work(air: CompiledAir, parameters: Parameters, trace: str | None) -> 
         instructions=instructions,
         filled=air.filling.steps,
         memory=memory,
-        fresh=memory > prover.KEPT_ARENA_BYTES,
         trace=trace,
     )
 
