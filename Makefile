@@ -16,7 +16,10 @@ JOBS := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 FIND_PYTHON = for p in python3.13 python3.12 python3.11 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done
 
-$(VENV)/.stamp: pyproject.toml
+# What the package needs, so that a newcomer's first proof does not wait for the linters, and what the checks need.
+REQUIREMENTS = import tomllib; t = tomllib.load(open('pyproject.toml', 'rb')); p = t['project']
+
+$(VENV)/.core: pyproject.toml
 	@if [ ! -x $(PY) ]; then \
 		python="$${PYTHON:-$$($(FIND_PYTHON))}"; \
 		if [ -z "$$python" ]; then \
@@ -32,25 +35,28 @@ $(VENV)/.stamp: pyproject.toml
 	fi
 	@$(PY) -c 'import sys; sys.exit("$(VENV) holds Python older than 3.11; remove it first." if sys.version_info < (3, 11) else 0)'
 	@echo "installing dependencies"
-	@$(PY) -c "import tomllib; t = tomllib.load(open('pyproject.toml', 'rb')); p = t['project']; \
-		print(*t['build-system']['requires'], *p['dependencies'], *sum(p['optional-dependencies'].values(), []), sep='\n')" \
-		> $(VENV)/requirements.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check \
-		-r $(VENV)/requirements.txt
+	@$(PY) -c "$(REQUIREMENTS); print(*t['build-system']['requires'], *p['dependencies'], sep='\n')" > $(VENV)/core.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $(VENV)/core.txt
+	@touch $@
+
+$(VENV)/.stamp: $(VENV)/.core
+	@echo "installing what the checks need"
+	@$(PY) -c "$(REQUIREMENTS); print(*sum(p['optional-dependencies'].values(), []), sep='\n')" > $(VENV)/extras.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $(VENV)/core.txt -r $(VENV)/extras.txt
 	@touch $@
 
 NATIVE_STAMP := build/native.stamp
 ifeq ($(wildcard aprover/_native*.so),)
 .PHONY: $(NATIVE_STAMP)
 endif
-$(NATIVE_STAMP): $(VENV)/.stamp setup.py build_ffi.py $(wildcard csrc/*.c csrc/*.h)
+$(NATIVE_STAMP): $(VENV)/.core setup.py build_ffi.py $(wildcard csrc/*.c csrc/*.h)
 	@echo "building the extension"
 	@mkdir -p build
 	@$(PY) -m pip install --disable-pip-version-check --no-build-isolation --no-deps --editable . \
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: soak bench-programs help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
+.PHONY: docs wheel-check soak bench-programs help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
@@ -65,7 +71,8 @@ help:
 	@echo "make bench-policy | bench-cache    the policy on a virtual clock;  what another rule of the cache would save"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
-	@echo "make soak      hundreds of proofs of random inputs, in minutes;  make bench-programs: the programs that ship"
+	@echo "make soak      hundreds of proofs of random inputs, in minutes"
+	@echo "make bench-programs    the programs that ship, plain and zero-knowledge;  BENCH=\"Sha256 Sort\" for some"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
 	@echo "make clean     remove what was built (not $(VENV))"
@@ -88,10 +95,10 @@ format: $(VENV)/.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pytest: build
+pytest: build venv
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -q $(PYTEST_ARGS)
 
-bench: build
+bench: build venv
 	@$(MAKE) --no-print-directory -j$(JOBS) build-cbenches
 	$(PY) -m benchmarks.speed
 	$(PY) -m benchmarks.kernels --programs $(C_DIR)
@@ -100,23 +107,23 @@ bench: build
 	$(PY) -m benchmarks.report
 
 # Needs cargo; builds outside of the checkout, in CARGO_TARGET_DIR or the folder for temporary files.
-bench-peers: build
+bench-peers: build venv
 	$(PY) -m benchmarks.peers $(PEERS)
 	$(PY) -m benchmarks.report
 
-bench-report: build
+bench-report: build venv
 	$(PY) -m benchmarks.report
 
-bench-engine: build
+bench-engine: build venv
 	$(PY) -m benchmarks.engine $(BENCH)
 
-bench-regret: build
+bench-regret: build venv
 	$(PY) -m benchmarks.engine_regret $(BENCH)
 
-bench-policy: build
+bench-policy: build venv
 	$(PY) -m benchmarks.engine_policy $(BENCH)
 
-bench-cache: build
+bench-cache: build venv
 	$(PY) -m benchmarks.engine_cache
 
 # Warnings are errors. The links that the code's docstrings make are checked as well.
@@ -128,14 +135,15 @@ wheel-check: $(VENV)/.stamp
 	$(PY) tests/wheel_check.py $(PYTEST_ARGS)
 
 # What takes too long for every run: hundreds of proofs of random inputs.
-soak: build
+soak: build venv
 	$(PY) -m pytest -n $(JOBS) -q -m soak tests
 
-bench-programs: build
+bench-programs: build venv
 	$(PY) -m benchmarks.programs $(BENCH)
+	$(PY) -m benchmarks.report
 
 # Runs a server and its load on loopback, for some two minutes; Linux only.
-soak-web: build
+soak-web: build venv
 	$(PY) -m benchmarks.soak_web $(SOAK)
 
 clean:

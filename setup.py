@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,21 @@ class BuildExt(build_ext):  # type: ignore[misc, unused-ignore]
     def run(self) -> None:
         require_compiler()
         super().run()
+
+    def build_extension(self, ext: Any) -> None:
+        # The files of one extension on all cores; setuptools compiles one after the other.
+        compile_in_turn = self.compiler.compile
+
+        def compile_together(sources: list[str], *args: Any, **settings: Any) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: compile_in_turn([source], *args, **settings), sources)
+                return [path for paths in objects for path in paths]
+
+        self.compiler.compile = compile_together
+        try:
+            super().build_extension(ext)
+        finally:
+            self.compiler.compile = compile_in_turn
 
     def copy_file(self, infile: str, outfile: str, *args: Any, **settings: Any) -> Any:
         # A new file, not new bytes in the old one, which a running process may have mapped.

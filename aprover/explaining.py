@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import get_args
 
 import attrs
 
@@ -12,7 +12,7 @@ from .air.explain import explain as explain_air
 from .errors import ProgramError
 from .proof import HEADER_BYTES, shape_of
 from .prover import memory
-from .security import Parameters, SecurityReport, Shape, choose, proof_size, security_report
+from .security import Parameters, Prefer, SecurityReport, Shape, choose, proof_size, security_report
 
 __all__ = ["ProofExplanation", "explain"]
 
@@ -55,9 +55,7 @@ def _size(count: int) -> str:
     return f"{count / 2**10:.0f} KiB" if count < 2**20 else f"{count / 2**20:.0f} MiB"
 
 
-def explain(
-    program: Program, *, security: int = 100, prefer: Literal["time", "size"] = "time", zk: bool = False
-) -> ProofExplanation:
+def explain(program: Program, *, security: int = 100, prefer: Prefer = "time", zk: bool = False) -> ProofExplanation:
     """Explains a program without running it: milliseconds, whatever its size.
 
     Use `str` for a page to read. Neither public nor private inputs are in it.
@@ -65,7 +63,7 @@ def explain(
     Args:
         program: Its parameters matter; its inputs do not.
         security: The proven bits that are wanted, from 1 to 128.
-        prefer: As in `aprover.prove`: the fastest proof, or the smallest.
+        prefer: As in `aprover.prove`: a quick proof of usual size, the smallest, or the fastest at any size.
         zk: Of a zero-knowledge proof. The constraints that are shown are those without its masks.
 
     Raises:
@@ -74,8 +72,8 @@ def explain(
     """
     if type(security) is not int or not 1 <= security <= 128:
         raise ProgramError(field="security", value=security, allowed="an int from 1 to 128 (proven bits)")
-    if prefer not in ("time", "size"):
-        raise ProgramError(field="prefer", value=prefer, allowed="'time' or 'size'")
+    if prefer not in get_args(Prefer):
+        raise ProgramError(field="prefer", value=prefer, allowed=" or ".join(map(repr, get_args(Prefer))))
     explanation = explain_air(program)
     air = program.compiled(zk=zk)
     shape = shape_of(air)

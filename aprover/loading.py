@@ -37,6 +37,8 @@ __all__ = [
 ALIGNMENT = 64
 KEPT_COMMITMENTS = 16
 """Commitments to preprocessed columns that stay in memory, each as large as these columns' part of a proof."""
+KEPT_CAPS = 512
+"""Caps of such commitments that stay in memory: 32 bytes to 8 KiB for each level."""
 
 
 def aligned(size: int) -> NDArray[np.uint8]:
@@ -119,7 +121,7 @@ def proof_shape_in_c(air: CompiledAir, parameters: Parameters) -> dict[str, Any]
     if lib.aprover_proof_shape_of(load(air).pointer, c_parameters(parameters), shape) != lib.APROVER_OK:
         raise ProveError(f"{parameters} do not fit the AIR")
     tables = len(air.tables)
-    return {**_numbers(shape), "chunks": list(shape.chunks)[:tables], "level": list(shape.level)[:tables]}
+    return _numbers(shape) | {name: list(getattr(shape, name))[:tables] for name in ("chunks", "level", "length")}
 
 
 @attrs.frozen(eq=False)
@@ -133,11 +135,6 @@ class Preprocessed:
     """Owns what `pointer` points to."""
 
 
-def _relevant(parameters: Parameters) -> tuple[int, int, int]:
-    """What the commitment depends on: `log_blowup`, `cap_log`, and in zero knowledge `queries`, else 0."""
-    return parameters.log_blowup, parameters.cap_log, parameters.queries if parameters.zk else 0
-
-
 def preprocessed(air: CompiledAir, parameters: Parameters) -> Preprocessed | None:
     """The commitment to the preprocessed columns, or None if there are none. Kept for the AIRs used last.
 
@@ -146,27 +143,64 @@ def preprocessed(air: CompiledAir, parameters: Parameters) -> Preprocessed | Non
     Raises:
         ProveError: The parameters do not fit the AIR, or there is not enough memory.
     """
-    return _commit(air, *_relevant(parameters)) if _has_preprocessed(air) else None
+    if not _has_preprocessed(air):
+        return None
+    # Lengths depend on the queries only in zero knowledge.
+    queries = parameters.queries if parameters.zk else 1
+    return _kept(air, attrs.evolve(parameters, queries=queries, grinding_bits=0, independent=False))
 
 
 def preprocessed_caps(air: CompiledAir, parameters: Parameters) -> bytes:
-    """The caps alone, which are all that a verifier needs; empty without preprocessed columns. Kept for longer."""
-    return _caps(air, *_relevant(parameters)) if _has_preprocessed(air) else b""
+    """The caps alone, which are all that a verifier needs; empty without preprocessed columns. Kept for longer.
+
+    For a verifier, who was given the parameters by anybody: what is not kept yet is made and let go of again, so that
+    no proof makes it hold more than caps, and parameters that ask for the same columns cost this once.
+
+    Raises:
+        ProveError: The parameters do not fit the AIR, or there is not enough memory.
+    """
+    if not _has_preprocessed(air):
+        return b""
+    caps = _caps(air, _variant(air, parameters))
+    if not caps:
+        caps.append(_commit(air, parameters).caps)
+    return caps[0]
 
 
 def _has_preprocessed(air: CompiledAir) -> bool:
     return any(table.preprocessed for table in air.tables)
 
 
-@functools.lru_cache(maxsize=512)
-def _caps(air: CompiledAir, log_blowup: int, cap_log: int, masked_queries: int) -> bytes:
-    return _commit(air, log_blowup, cap_log, masked_queries).caps
+@attrs.frozen
+class _Variant:
+    """What the caps of an AIR depend on."""
+
+    log_blowup: int
+    cap_log: int
+    masked: tuple[int, ...]
+    """In zero knowledge the logs of the tables' lengths."""
+
+
+def _variant(air: CompiledAir, parameters: Parameters) -> _Variant:
+    masked = tuple(proof_shape_in_c(air, parameters)["length"]) if parameters.zk else ()
+    return _Variant(parameters.log_blowup, parameters.cap_log, masked)
+
+
+@functools.lru_cache(maxsize=KEPT_CAPS)
+def _caps(air: CompiledAir, variant: _Variant) -> list[bytes]:  # noqa: ARG001 - they are its key
+    """Where these caps are kept; empty until somebody has made them."""
+    return []
 
 
 @functools.lru_cache(maxsize=KEPT_COMMITMENTS)
-def _commit(air: CompiledAir, log_blowup: int, cap_log: int, masked_queries: int) -> Preprocessed:
-    loaded = load(air)
-    parameters = c_parameters(Parameters(log_blowup, max(masked_queries, 1), 0, cap_log, zk=masked_queries > 0))
+def _kept(air: CompiledAir, parameters: Parameters) -> Preprocessed:
+    made = _commit(air, parameters)
+    _caps(air, _variant(air, parameters)).append(made.caps)
+    return made
+
+
+def _commit(air: CompiledAir, given: Parameters) -> Preprocessed:
+    loaded, parameters = load(air), c_parameters(given)
     size = int(lib.aprover_preprocess_memory(loaded.pointer, parameters))
     if size == 0:
         raise ProveError("the parameters do not fit the AIR")

@@ -15,10 +15,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from .air import CompiledAir, Program, tracing
+from .air import CompiledAir, Form, Program, tracing
+from .arenas import arena
 from .errors import AproverError, ProgramError, ProveError, rejection
 from .loading import (
-    ALIGNMENT,
     LoadedAir,
     aligned,
     c_parameters,
@@ -33,18 +33,21 @@ from .loading import (
 )
 from .programs import poseidon2
 from .security import Parameters
+from .statement import Statement
 
 __all__ = [
     "PATHS",
     "Flags",
+    "Plan",
     "Prepared",
     "Team",
-    "arena",
     "blake3_keyed",
     "failure",
     "instruction_set",
     "memory",
+    "plan_of",
     "prepare",
+    "prepare_by",
     "proof_shape_in_c",
     "prove",
     "prove_prepared",
@@ -57,8 +60,6 @@ PATHS = {"auto": 0, "portable": 1, "avx2": 2}
 """Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the portable one."""
 
 ENTROPY_BYTES = 32
-KEPT_ARENA_BYTES = 64 * 2**20
-"""Arenas up to this size stay with their thread from one proof to the next: no page faults in the steady state."""
 
 
 class Flags(Protocol):
@@ -108,20 +109,6 @@ def _poseidon2_chain(state: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 poseidon2.use_native(_poseidon2_chain)
-
-_local = threading.local()
-
-
-def arena(size: int) -> NDArray[np.uint8]:
-    """This thread's arena, or a new one. The first bytes of a new one are zero, as the C core asks."""
-    kept: NDArray[np.uint8] | None = getattr(_local, "arena", None)
-    if kept is not None and len(kept) >= size:
-        return kept
-    made = aligned(size)
-    made[:ALIGNMENT] = 0
-    if size <= KEPT_ARENA_BYTES:
-        _local.arena = made
-    return made
 
 
 def write_trace(
@@ -177,25 +164,48 @@ def _run_trace(program: Program, air: CompiledAir, tables: Sequence[NDArray[np.u
 
 
 @attrs.frozen(eq=False)
-class _Plan:
-    """What all proofs with the same constraints and parameters have in common."""
+class Plan:
+    """What all proofs with the same constraints and parameters have in common.
 
-    loaded: LoadedAir
-    job: Any
-    """An `aprover_job` with these filled in, to be copied."""
+    Attributes:
+        form: The constraints, and the form of the statements.
+        parameters: How to prove.
+        memory: Bytes of arena that one thread needs.
+    """
+
+    form: Form
+    parameters: Parameters
     memory: int
-    proof_bound: int
-    has_preprocessed: bool
+    _proof_bound: int
+    _job: Any
+    """An `aprover_job` with what is known filled in, to be copied."""
+    _loaded: LoadedAir
+    """What the job points to."""
+    _has_preprocessed: bool
+    _is_filled: bool
+    """Python fills in columns that follow from those of the trace."""
+
+    @property
+    def air(self) -> CompiledAir:
+        """The constraints."""
+        return self.form.air
 
 
 @functools.lru_cache(maxsize=512)
-def _plan(air: CompiledAir, parameters: Parameters) -> _Plan:
+def plan_of(form: Form, parameters: Parameters) -> Plan:
+    """What there is to know before there is a program.
+
+    Raises:
+        ProveError: The parameters do not fit the AIR.
+    """
+    air = form.air
     loaded, in_c = load(air), c_parameters(parameters)
     size = memory(air, parameters)
-    job = ffi.new("aprover_job *")
-    job.air, job.parameters = loaded.pointer, in_c[0]
     bound = int(lib.aprover_proof_bound(loaded.pointer, in_c))
-    return _Plan(loaded, job, size, bound, any(table.preprocessed for table in air.tables))
+    job = ffi.new("aprover_job *")
+    job.air, job.parameters, job.proof_capacity = loaded.pointer, in_c[0], bound
+    has_preprocessed = any(table.preprocessed for table in air.tables)
+    return Plan(form, parameters, size, bound, job, loaded, has_preprocessed, not air.filling.is_empty)
 
 
 @attrs.define(eq=False)
@@ -204,22 +214,27 @@ class Prepared:
 
     Attributes:
         program: What is proved.
-        air: Its constraints.
+        plan: What it shares with others.
+        statement: What is claimed.
         native: Whether the whole trace is made in C, so that the proof can share a C call with others.
-        memory: Bytes of arena for one thread.
     """
 
     program: Program
-    air: CompiledAir
+    plan: Plan
+    statement: Statement
     native: bool
-    memory: int
     control: Flags | None
     _entropy: bytes | None = attrs.field(repr=False)
     """Of the masks; in zero knowledge only."""
     _job: Any = attrs.field(repr=False)
-    _proof: NDArray[np.uint8] = attrs.field(repr=False)
+    _proof: Any = attrs.field(repr=False)
     _owned: tuple[object, ...] = attrs.field(repr=False)
     """What the job points to."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of arena for one thread."""
+        return self.plan.memory
 
 
 class Team:
@@ -271,48 +286,53 @@ class Team:
             lib.aprover_team_destroy(self._team)
 
 
+_uncleared: Any = ffi.new_allocator(should_clear_after_alloc=False)
+
+
 def prepare(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> Prepared:
-    """Everything that a proof needs but the work. Takes tens of microseconds for a program whose AIR is cached.
+    """Everything that a proof needs but the work. Takes microseconds for a program whose AIR is cached.
 
     The first proof of an AIR with preprocessed columns waits until these are committed. Runs the program's
     `public_outputs`. Arguments and errors as for `prove`.
     """
-    air = program.compiled(zk=parameters.zk)
-    statement = program.statement()
-    plan = _plan(air, parameters)
-    publics = ffi.new("uint32_t[]", air.publics(statement))
+    return prepare_by(plan_of(program._form(zk=parameters.zk), parameters), program, control=control, path=path)
+
+
+def prepare_by(plan: Plan, program: Program, *, control: Flags | None = None, path: str = "auto") -> Prepared:
+    """As `prepare`, by the plan of this program's class and parameters."""
+    statement, values = plan.form.claim(program)
     data = statement.to_bytes()
-    statement_bytes = ffi.from_buffer("uint8_t[]", data)
     try:
-        proof = np.empty(plan.proof_bound, dtype=np.uint8)
+        proof = _uncleared("uint8_t[]", plan._proof_bound)
     except MemoryError as cause:
         raise ProveError("not enough memory for the proof") from cause
-    proof_bytes = ffi.from_buffer("uint8_t[]", proof)
-    job = ffi.new("aprover_job *", plan.job[0])
-    job.publics = publics
-    job.statement, job.statement_length = statement_bytes, len(data)
-    job.proof, job.proof_capacity = proof_bytes, plan.proof_bound
+    job = ffi.new("aprover_job *", plan._job[0])
+    job.publics = publics = ffi.new("uint32_t[]", values)
+    job.statement = statement_bytes = ffi.from_buffer("uint8_t[]", data)
+    job.statement_length = len(data)
+    job.proof = proof
     job.path = PATHS[path]
-    flags: tuple[object, ...] = ()
+    owned: tuple[object, ...] = (publics, statement_bytes)
     if control is not None:
         job.cancel = cancel = ffi.from_buffer("int32_t[]", control.cancel_flag)
         job.progress = progress = ffi.from_buffer("uint32_t[]", control.progress_value)
-        flags = (cancel, progress)
-    native = program.native_trace() if air.filling.is_empty else None
-    arguments = commitment = entropy = None
+        owned += (cancel, progress)
+    native = None if plan._is_filled else program.native_trace()
+    entropy = None
     if native is not None:
-        job.generator, arguments = native[0], ffi.new("uint32_t[]", native[1])
-        job.arguments, job.arguments_count = arguments, len(native[1])
-    if plan.has_preprocessed:
-        commitment = preprocessed(air, parameters)
+        job.generator, job.arguments_count = native[0], len(native[1])
+        job.arguments = arguments = ffi.new("uint32_t[]", native[1])
+        owned += (arguments,)
+    if plan._has_preprocessed:
+        commitment = preprocessed(plan.air, plan.parameters)
         assert commitment is not None
         job.preprocessed = commitment.pointer
-    if parameters.zk:
+        owned += (commitment,)
+    if plan.parameters.zk:
         entropy = secrets.token_bytes(ENTROPY_BYTES)
         job.entropy = masks = ffi.new("uint8_t[]", entropy)
-        flags = (*flags, masks)
-    owned = (plan, publics, statement_bytes, proof_bytes, flags, arguments, commitment)
-    return Prepared(program, air, native is not None, plan.memory, control, entropy, job, proof, owned)
+        owned += (masks,)
+    return Prepared(program, plan, statement, native is not None, control, entropy, job, proof, owned)
 
 
 def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> list[bytes | Exception]:
@@ -343,18 +363,23 @@ def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception
     """One C call: native proofs, or one whose program writes the trace."""
     if not run:
         return []
+    alone = team is None and len(run) == 1
     try:
-        memory_of_all = arena(
-            run[0].memory if team is None and len(run) == 1 else max(_memory_for(i, team) for i in run)
-        )
+        begin, size = arena(run[0].plan.memory if alone else max([_memory_for(item, team) for item in run]))
     except MemoryError as cause:
         return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
-    jobs = ffi.new("aprover_job[]", len(run))
+    if len(run) == 1:
+        jobs = run[0]._job
+    else:
+        jobs = ffi.new("aprover_job[]", len(run))
+        for i, item in enumerate(run):
+            jobs[i] = item._job[0]
     errors = ffi.new("aprover_error[]", len(run))
-    for i, item in enumerate(run):
-        jobs[i] = item._job[0]
-        jobs[i].arena, jobs[i].arena_bytes = ffi.from_buffer(memory_of_all), len(memory_of_all)
-        jobs[i].team = ffi.NULL if team is None else team._team
+    for i in range(len(run)):
+        job = jobs[i]
+        job.arena, job.arena_bytes = begin, size
+        if team is not None:
+            job.team = team._team
     if not run[0].native:
         try:
             _place_trace(run[0], jobs)
@@ -366,30 +391,30 @@ def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception
 
 def _memory_for(item: Prepared, team: Team | None) -> int:
     if team is None:
-        return item.memory
+        return item.plan.memory
     job = item._job
     return int(lib.aprover_prove_memory(job.air, ffi.addressof(job, "parameters"), team.lanes))
 
 
 def _place_trace(item: Prepared, job: Any) -> None:
     tables = []
-    for i, table in enumerate(item.air.tables):
+    for i, table in enumerate(item.plan.air.tables):
         trace = lib.aprover_prove_trace(job, i)
         flat = np.frombuffer(ffi.buffer(trace, 4 * table.columns * table.height), dtype=np.uint32)
         flat[:] = 0
         tables.append(flat.reshape(table.columns, table.height))
-    write_trace(item.program, item.air, tables, item.control, item._entropy)
+    write_trace(item.program, item.plan.air, tables, item.control, item._entropy)
 
 
 def _result(item: Prepared, job: Any, error: Any) -> bytes | Exception:
     if job.status == lib.APROVER_OK:
-        return item._proof[: job.proof_length].tobytes()
+        return bytes(ffi.buffer(item._proof, job.proof_length))
     if job.status == lib.APROVER_CANCELLED and item.control is not None:
         try:
             item.control.check()
         except Exception as cancelled:  # noqa: BLE001 - the caller's own
             return cancelled
-    return failure(job.status, item.air, error)
+    return failure(job.status, item.plan.air, error)
 
 
 def prove(program: Program, parameters: Parameters, *, control: Flags | None = None, path: str = "auto") -> bytes:
@@ -467,7 +492,9 @@ def verify(
     """Check a STARK proof by docs/protocol.md, section 9, and return the parameters that it was checked with.
 
     Whether these are strong enough is for the caller to judge. Never runs the computation: tens of microseconds for a
-    small proof, about a millisecond for a million rows, in proportion to the proof's length.
+    small proof, about a millisecond for a million rows, in proportion to the proof's length. Only constraints with
+    preprocessed columns take longer, the first time: the verifier commits to these columns itself, once for each
+    blowup and cap that proofs come with, and not before the length and the parameters of the proof are checked.
 
     Args:
         air: The constraints, built by the verifier.
@@ -484,7 +511,7 @@ def verify(
     in_c = ffi.new("aprover_parameters *")
     error = ffi.new("aprover_error *")
     data = pointer("uint8_t *", body)
-    status = lib.aprover_proof_parameters(loaded.pointer, data, len(body), in_c, error)
+    status = lib.aprover_proof_head(loaded.pointer, data, len(body), in_c, error)
     if status == lib.APROVER_OK:
         caps = preprocessed_caps(air, Parameters.from_bytes(body[:8]))
         scratch = aligned(int(lib.aprover_verify_memory(loaded.pointer, in_c)))

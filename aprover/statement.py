@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, Union, cast
+import struct
+from typing import Any, TypeAlias, Union
 
 import attrs
 
 from .errors import ProgramError, ProofFormatError, VerificationCode, shown
 
-__all__ = ["MAX_DEPTH", "MAX_STATEMENT_BYTES", "Statement", "Value", "ValueReader", "encode_value"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_STATEMENT_BYTES",
+    "Statement",
+    "StatementForm",
+    "Value",
+    "ValueReader",
+    "encode_value",
+]
 
 Value: TypeAlias = Union[bool, int, bytes, str, "tuple[Value, ...]", None]
 """What a public field or output may hold."""
@@ -21,34 +30,32 @@ _MAX_INT_BYTES = 2**16 - 1
 _NONE, _FALSE, _TRUE, _INT, _BYTES, _STR, _TUPLE = range(7)
 
 
-def _encode(out: bytearray, value: object, field: str, depth: int = 0) -> None:
+_pack_integer = struct.Struct("<BBH").pack
+_pack_tuple = struct.Struct("<BI").pack
+
+
+def _encode(out: bytearray, value: Any, field: str, depth: int = 0) -> None:
     # Exact types: a subclass (an IntEnum, a named tuple) would not come back as what it was.
     kind = type(value)
     if kind is int:
-        number = cast(int, value)
-        magnitude = abs(number)
-        length = (magnitude.bit_length() + 7) // 8
+        length = (value.bit_length() + 7) // 8
         if length > _MAX_INT_BYTES:
             raise ProgramError(field=field, value=value, allowed=f"integers of at most {_MAX_INT_BYTES} bytes")
-        out.append(_INT)
-        out.append(number < 0)
-        out += length.to_bytes(2, "little")
-        out += magnitude.to_bytes(length, "little")
+        out += _pack_integer(_INT, value < 0, length)
+        out += abs(value).to_bytes(length, "little")
     elif kind is str:
         try:
-            data = cast(str, value).encode()
+            data = value.encode()
         except UnicodeEncodeError:
             raise ProgramError(field=field, value=value, allowed="text without lone surrogates") from None
         _encode_block(out, _STR, data, field)
     elif kind is bytes:
-        _encode_block(out, _BYTES, cast(bytes, value), field)
+        _encode_block(out, _BYTES, value, field)
     elif kind is tuple:
         if depth >= MAX_DEPTH:
             raise ProgramError(f"{field}: tuples nest at most {MAX_DEPTH} deep", field=field)
-        items = cast("tuple[object, ...]", value)
-        out.append(_TUPLE)
-        out += len(items).to_bytes(4, "little")
-        for item in items:
+        out += _pack_tuple(_TUPLE, len(value))
+        for item in value:
             _encode(out, item, field, depth + 1)
     elif value is None:
         out.append(_NONE)
@@ -145,7 +152,7 @@ class ValueReader:
         return -number if sign else number
 
 
-@attrs.frozen(cache_hash=True, repr=False)
+@attrs.frozen(repr=False)
 class Statement:
     """What a proof proves: that `program`, with these parameters and public inputs, gives these public outputs.
 
@@ -216,3 +223,39 @@ class Statement:
         inputs, outputs = shown(self.public_inputs), shown(self.public_outputs)
         head = f"Statement({shown(self.program)}, parameters=({named})"
         return f"{head}, public_inputs={inputs}, public_outputs={outputs})"
+
+
+_new, _set = object.__new__, object.__setattr__
+
+
+class StatementForm:
+    """What statements about the same program and parameters have in common, checked and encoded once.
+
+    Raises:
+        ProgramError: As `Statement`.
+    """
+
+    __slots__ = ("_head", "parameters", "program")
+
+    def __init__(self, program: str, parameters: tuple[tuple[str, Value], ...]) -> None:
+        empty = Statement(program, parameters, (), ())
+        self.program = program
+        self.parameters = parameters
+        self._head = empty.to_bytes()[: -2 * len(_pack_tuple(_TUPLE, 0))]
+
+    def fill(self, public_inputs: tuple[Value, ...], public_outputs: tuple[Value, ...]) -> Statement:
+        """The statement with these values, which must be tuples.
+
+        Raises:
+            ProgramError: As `Statement`.
+        """
+        out = bytearray(self._head)
+        _encode(out, public_inputs, "public_inputs")
+        _encode(out, public_outputs, "public_outputs")
+        statement = _new(Statement)
+        _set(statement, "program", self.program)
+        _set(statement, "parameters", self.parameters)
+        _set(statement, "public_inputs", public_inputs)
+        _set(statement, "public_outputs", public_outputs)
+        _set(statement, "_encoded", bytes(out))
+        return statement

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import attrs
 
 from .engine_calls import bench_batches, bench_events, bench_hits, bench_identical, bench_inline, bench_offload
+from .engine_cost import bench_cost
 from .engine_load import bench_beside, bench_naive, bench_soak, bench_stalls
 from .engine_regret import bench_regret
 from .measuring import Figure
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "stalls": bench_stalls,
     "soak": bench_soak,
     "beside": bench_beside,
+    "cost": bench_cost,
     "regret": bench_regret,
 }
 

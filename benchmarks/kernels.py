@@ -103,9 +103,10 @@ def work(shape: Shape, parameters: Parameters) -> Iterator[tuple[str, str, int, 
     quotient = 5 * chunks
     yield "trace", "from_canonical", log_k, table.columns * k
     yield "transforms", "interpolate", log_k, (table.columns + quotient) * k
-    # The constraints are evaluated on cosets of the extension; only chunks beyond the blowup need others.
-    further = max(0, chunks - blowup)
-    yield "transforms", "evaluate", log_k, ((table.columns + quotient) * blowup + table.columns * further) * k
+    # The constraints are evaluated on cosets of the extension; only chunks beyond the blowup need others. The values of
+    # an only chunk are known on the first.
+    further, known = max(0, chunks - blowup), quotient if chunks == 1 else 0
+    yield "transforms", "evaluate", log_k, ((table.columns + quotient) * blowup + table.columns * further - known) * k
     yield "openings, DEEP and folding", "dot_columns", log_k, (table.openings + quotient) * k
     yield "openings, DEEP and folding", "accumulate", log_k, (table.openings + quotient) * k
     yield "openings, DEEP and folding", "divide", log_k, table.rows_read * k

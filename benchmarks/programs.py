@@ -1,7 +1,7 @@
-"""``python -m benchmarks.programs``: what proofs of the programs cost, in three sizes each.
+"""``make bench-programs``: what proofs of the programs cost, in three sizes each, and what zero knowledge adds.
 
-On one thread, making the trace included; medians, each case in a process of its own. MiB is what making the proof adds
-to the process's memory at its peak.
+On one thread, making the trace included; medians, each case in a process of its own, and the masked one next to the
+plain one. MiB is what making the proof adds to the process's memory at its peak.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import platform
 import random
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from aprover import (
 )
 from aprover.proof import shape_of
 
+from .machine import MOST_WAITED, RESULTS, machine, scheduled, waited_since
 from .measuring import median
 from .speed import peak_mib, timed
 
@@ -118,11 +118,11 @@ def measure(name: str, zk: bool) -> dict[str, Any]:
     air, statement = program.compiled(zk=zk), program.statement()
     shape = shape_of(air)
     parameters = security.choose(shape, 100, zk=zk)
-    before = peak_mib()
+    before, begun = peak_mib(), scheduled()
     proof = Proof("stark", statement, prover.prove(program, parameters))  # commits to preprocessed columns, once
     used = peak_mib() - before
     once = median_of(lambda: prover.prove(program, parameters), 1)
-    return {
+    figures = {
         "rows": [table.height for table in air.tables],
         "columns": [table.columns for table in air.tables],
         "prove": median_of(lambda: prover.prove(program, parameters), max(3, min(100, int(2 / once)))),
@@ -131,41 +131,53 @@ def measure(name: str, zk: bool) -> dict[str, Any]:
         "mib": used,
         "bits": security.security_report(shape, parameters).proven_bits,
     }
+    return figures | {"waited": waited_since(begun)}
 
 
-def _listed(numbers: list[int]) -> str:
-    return " ".join(map(str, numbers))
+def _in_process_of_its_own(name: str, *words: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.programs", "--case", name, *words]
+    result: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return result
+
+
+def _line(name: str, plain: dict[str, Any], masked: dict[str, Any]) -> str:
+    shape = "".join(f"{' '.join(map(str, plain[what])):>{width}}" for what, width in (("rows", 26), ("columns", 14)))
+    times = f"{plain['prove'] * 1e3:10,.2f}{plain['verify'] * 1e3:10,.2f}"
+    rest = f"{plain['bytes']:9,}{plain['mib']:6.0f}{plain['bits']:7.1f}"
+    return f"{name:22}{shape}{times}{rest}{masked['prove'] / plain['prove']:7.1f}{masked['bytes']:11,}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.programs", description=__doc__)
     parser.add_argument("names", nargs="*", help="beginnings of cases' names; all by default")
-    parser.add_argument("--zk", action="store_true", help="zero-knowledge proofs")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument(
+        "--json", type=Path, help=f"where the figures go; {RESULTS / 'programs.json'}, if all are measured"
+    )
     parser.add_argument("--case", choices=CASES, help="measure one case in this process and print it as JSON")
+    parser.add_argument("--zk", action="store_true", help="with --case: of a zero-knowledge proof")
     options = parser.parse_args()
     if options.case:
         print(json.dumps(measure(options.case, options.zk)))
         return
+    about = machine()
+    print(f"{about['processor']}, {about['instruction_set']}, one thread, load {about['load']} before the start")
+    titles = f"{'rows of tables':>26}{'columns':>14}{'prove ms':>10}{'verify ms':>10}{'bytes':>9}{'MiB':>6}{'bits':>7}"
+    print(f"{'':22}{titles}{'zk, x':>7}{'zk, bytes':>11}")
     results = {}
-    if not options.json:
-        print(f"{platform.machine()}, {prover.instruction_set()}, Python {platform.python_version()}, one thread")
-        heads = (
-            f"{'rows of tables':>26}{'columns':>14}{'prove ms':>10}{'verify ms':>10}{'bytes':>9}{'MiB':>6}{'bits':>7}"
-        )
-        print(f"{'':22}{heads}")
     for name in CASES:
         if options.names and not name.startswith(tuple(options.names)):
             continue
-        words = [sys.executable, "-m", "benchmarks.programs", "--case", name, *["--zk"] * options.zk]
-        r = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
-        results[name] = r
-        if not options.json:
-            shape = f"{_listed(r['rows']):>26}{_listed(r['columns']):>14}"
-            times = f"{r['prove'] * 1e3:10,.2f}{r['verify'] * 1e3:10,.2f}"
-            print(f"{name:22}{shape}{times}{r['bytes']:9,}{r['mib']:6.0f}{r['bits']:7.1f}", flush=True)
-    if options.json:
-        print(json.dumps(results))
+        plain, masked = _in_process_of_its_own(name), _in_process_of_its_own(name, "--zk")
+        results[name] = plain | {"zk": masked}
+        print(_line(name, plain, masked), flush=True)
+    waited = max(case["waited"] for both in results.values() for case in (both, both["zk"]))
+    if waited > MOST_WAITED:
+        print(f"On a busy machine: the processes waited for a core up to {waited:.0%} of their time.")
+    path = options.json or (None if options.names else RESULTS / "programs.json")
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"machine": about, "cases": results}, indent=1) + "\n")
+        print(f"figures: {path}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""``make bench-report``: the tables of docs/performance.md, and its pictures, from the figures of the last runs.
+"""``make bench-report``: the tables of docs/performance.md and README.md, and pictures, from the last runs' figures.
 
-Whatever stands in the document between ``<!-- NAME -->`` and ``<!-- end -->`` is replaced by what the function of that
-name below makes of ``benchmarks/results/*.json``. So no number in it is written by hand.
+Whatever stands in these documents between ``<!-- NAME -->`` and ``<!-- end -->`` is replaced by what the function of
+that name below makes of ``benchmarks/results/*.json``. So no number in it is written by hand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 
 from .machine import MOST_WAITED, RESULTS
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENTS = (DOCUMENT, ROOT / "README.md")
 PICTURES = DOCUMENT.parent / "performance"
 WANTED_RATIO = 10.0
 SHOWN = (5, 10, 20)
@@ -210,6 +212,29 @@ def sweep(folder: Path) -> str:
     return text + picture("Time, size and memory", "sweep")
 
 
+def programs(folder: Path) -> str:
+    """What proofs of the programs that ship cost, and what zero knowledge adds."""
+    figures = load("programs", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    rows = [
+        [
+            name,
+            " + ".join(f"{height:,} x {width}" for height, width in zip(case["rows"], case["columns"], strict=True)),
+            seconds(case["prove"]),
+            seconds(case["verify"]),
+            kib(case["bytes"]),
+            f"{case['mib']:.0f} MiB",
+            f"{case['zk']['prove'] / case['prove']:.1f}",
+            kib(case["zk"]["bytes"]),
+        ]
+        for name, case in figures["cases"].items()
+    ]
+    titles = ["", "rows x columns", "prove", "verify", "proof", "memory", "zk: times as long", "zk: proof"]
+    waited = busy(case for both in figures["cases"].values() for case in (both, both["zk"]))
+    return table(titles, rows) + (f"\n{waited.strip()}\n" if waited else "")
+
+
 def kernel_limits(folder: Path) -> str:
     """What the kernels allow, and how near the whole comes."""
     figures = load("kernels", folder)
@@ -277,9 +302,63 @@ def engine(folder: Path) -> str:
     return table(["", "measured", "target", ""], rows)
 
 
+# ---- the figures of the README ----
+
+
+def face_of_sizes(folder: Path) -> list[list[str]]:
+    """One proof, by size."""
+    cases = (load("speed", folder) or {"cases": {}})["cases"]
+    shown = {"Fibonacci(20)": "`Fibonacci(20)`", "Fibonacci(2^20)": "2^20 rows"}
+    rows = []
+    for name, title in shown.items():
+        case = cases.get(name)
+        times = case and (
+            f"proved in {seconds(case['prove'])}, verified in {seconds(case['verify'])}, {kib(case['bytes'])}"
+        )
+        rows.append([f"{title}, on one core", times or NOT_MEASURED, "`make bench`"])
+    return rows
+
+
+def face_of_peers(folder: Path) -> list[str]:
+    """The fastest other prover."""
+    figures = load("peers", folder)
+    title, command = "the fastest of Winterfell, Plonky3, Stwo", "`make bench-peers`"
+    if figures is None:
+        return [title, NOT_MEASURED, command]
+    found = {size: fastest(arms, None, "usual") for size, arms in by_size(figures["rows"]).items()}
+    least, *_, most = sorted(float(best["prove_ratio"]) for best in found.values() if best is not None)
+    sizes = f"2^{min(found)} to 2^{max(found)} rows"
+    return [title, f"takes {least:.1f} to {most:.1f} times as long, {sizes}", command]
+
+
+def face_of_engine(folder: Path) -> list[str]:
+    """A hit."""
+    figures = {one["name"]: one["value"] for one in load_lines("engine", folder) or []}
+    hit = figures.get("hit, trio")
+    said = NOT_MEASURED if hit is None else seconds(hit / 1e6)
+    return ["an `await` that finds its proof in the cache", said, "`make bench`"]
+
+
+def face_of_masks(folder: Path) -> list[str]:
+    """What zero knowledge costs."""
+    cases = (load("programs", folder) or {"cases": {}})["cases"].values()
+    factors = sorted(case["zk"]["prove"] / case["prove"] for case in cases)
+    said = f"{factors[0]:.1f} to {factors[-1]:.1f} times as long" if factors else NOT_MEASURED
+    return ["`zk=True`, on the programs that ship", said, "`make bench-programs`"]
+
+
+def face(folder: Path) -> str:
+    """The table of the README: a few figures, and what repeats each."""
+    rows = [*face_of_sizes(folder), face_of_peers(folder), face_of_engine(folder), face_of_masks(folder)]
+    return "".join(
+        f"| {' | '.join(cells)} |\n"
+        for cells in (["what", "[measured](docs/performance.md)", "to repeat"], ["---"] * 3, *rows)
+    )
+
+
 def runs(folder: Path) -> str:
     """Which machine the figures are from."""
-    names = {"peers": "Peers", "speed": "Sweep", "kernels": "Kernels"}
+    names = {"peers": "Peers", "speed": "Sweep", "programs": "Programs", "kernels": "Kernels"}
     loaded = {title: load(name, folder) for name, title in names.items()}
     return (
         "".join(f"- {title}: {about(figures)}" for title, figures in loaded.items() if figures) or f"{NOT_MEASURED}\n"
@@ -293,11 +372,13 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "arms": arms,
     "smallest": smallest,
     "sweep": sweep,
+    "programs": programs,
     "limits": kernel_limits,
     "profile": profile,
     "kernels": kernels,
     "engine": engine,
     "runs": runs,
+    "face": face,
 }
 
 
@@ -314,8 +395,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.report", description=__doc__)
     parser.add_argument("--no-pictures", action="store_true", help="only the tables: without matplotlib")
     options = parser.parse_args()
-    DOCUMENT.write_text(fill(DOCUMENT.read_text()))
-    print(f"tables: {DOCUMENT}")
+    for document in DOCUMENTS:
+        document.write_text(fill(document.read_text()))
+        print(f"tables: {document}")
     if options.no_pictures:
         return
     from .plots import draw  # the one part that needs matplotlib

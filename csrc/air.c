@@ -228,7 +228,7 @@ static void interpolate_period(fp *x, uint32_t log_n) {
     size_t n = (size_t)1 << log_n;
     for (uint32_t s = log_n; s > 0; s--) {
         size_t half = (size_t)1 << (s - 1);
-        fp step = fp_inv(fp_root(s)), w = FP_ONE;
+        fp step = fp_root_inverse(s), w = FP_ONE;
         for (size_t j = 0; j < half; j++, w = fp_mul(w, step))
             for (size_t i = j; i < n; i += 2 * half) {
                 fp a = x[i], b = x[i + half];

@@ -88,20 +88,23 @@ static void prepare_periodic(const apr_air_coset *c, const scratch_map *m, uint3
     const size_t n = (size_t)1 << p->log_size, spread = (size_t)1 << log_spread, words = periodic_words(c->table, i, c->log_size);
     fp shift = fp_sqr_times(c->shift, c->table->log_height - p->log_size);
     if (spread == 1) {
-        c->poly->evaluate(&c->twiddles, out, p->coefficients, p->log_size, shift, NULL, NULL);
+        c->poly->evaluate(&c->twiddles, out, p->coefficients, p->log_size, shift);
     } else {
         const fp step = fp_root(p->log_size + log_spread);
         for (size_t a = 0; a < spread; a++, shift = fp_mul(shift, step)) {
-            c->poly->evaluate(&c->twiddles, m->period, p->coefficients, p->log_size, shift, NULL, NULL);
+            c->poly->evaluate(&c->twiddles, m->period, p->coefficients, p->log_size, shift);
             for (size_t b = 0; b < n; b++) out[a + spread * b] = m->period[b];
         }
     }
     for (size_t j = n * spread; j < words; j++) out[j] = out[j - n * spread];
 }
 
-static void fill_powers(uint32_t *out, fp w) {
+/* Each product would wait for the one before: so the second half is the first times a power, eight at a time. */
+static void fill_powers(uint32_t *out, size_t count, fp w) {
     fp power = FP_ONE;
-    for (int i = 0; i < BLOCK; i++, power = fp_mul(power, w)) out[i] = power;
+    for (int i = 0; i < LANES; i++, power = fp_mul(power, w)) out[i] = power;
+    for (size_t half = LANES; half < count; half *= 2, power = fp_sqr(power))
+        for (size_t i = 0; i < half; i += LANES) v8_storeu(out + half + i, v8_mul(v8_loadu(out + i), v8_set1(power)));
 }
 
 static void VEC_NAME(prepare)(const apr_air_coset *c) {
@@ -120,14 +123,14 @@ static void VEC_NAME(prepare)(const apr_air_coset *c) {
     }
     if (c->alphas == NULL) return;
     const fp w = fp_root(c->log_size), w_table = fp_root(table->log_height);
-    const fp w_inverse = fp_inv(fp_sqr_times(w_table, table->log_slots));
+    const fp w_inverse = fp_root_inverse(table->log_height - table->log_slots);
+    const size_t size = (size_t)1 << c->log_size, rows = size < BLOCK ? size : BLOCK, period = size >> table->log_height;
     fp last = FP_ONE;
     *m.root = w;
     for (uint32_t s = 0; s < table->max_offset; s++) m.last[s] = last = fp_mul(last, w_inverse);
-    fill_powers(m.powers, w);
-    if (table->log_slots > 0) fill_powers(m.slot_powers, fp_sqr_times(w, table->log_slots));
-    apr_vanishing_inverses(m.vanishing, block_or((size_t)1 << (c->log_size - table->log_height)), table->log_height, c->log_size,
-                           c->shift);
+    fill_powers(m.powers, rows, w);
+    if (table->log_slots > 0) fill_powers(m.slot_powers, rows, fp_sqr_times(w, table->log_slots));
+    apr_vanishing_inverses(m.vanishing, period < rows ? rows : period, table->log_height, c->log_size, c->shift);
     if (c->direct_boundaries)
         for (uint32_t i = 0; i < table->rows; i++) m.row_points[i] = fp_pow(w_table, table->row[i]);
 }
@@ -298,7 +301,7 @@ static void VEC_NAME(fractions)(const apr_air_coset *c, size_t first, size_t cou
 /* inverses[r][i] = w^r / (k * (x_i - w^r)) */
 static void invert_rows(const apr_air_coset *c, const scratch_map *m, fp start, size_t count) {
     const apr_table *table = c->table;
-    const fp k_inverse = fp_inv(fp_from_u32(1u << table->log_height));
+    const fp k_inverse = fp_power_of_half(table->log_height);
     for (uint32_t r = 0; r < table->rows; r++)
         for (size_t i = 0; i < count; i += LANES) {
             v8 x = v8_mul(v8_loadu(m->powers + i), v8_set1(start));

@@ -70,7 +70,7 @@ static void sum_transitions(point *p, fx sums[APR_MAX_OFFSET + 1]) {
 static fx exempt(const point *p, const fx sums[APR_MAX_OFFSET + 1]) {
     const apr_table *table = p->table;
     const fx run = squared(p->challenges->z, table->log_slots); /* z^S, and w^S is the root of order k/S */
-    const fp step = fp_inv(fp_root(table->log_height - table->log_slots));
+    const fp step = fp_root_inverse(table->log_height - table->log_slots);
     fx total = fx_zero(), factor = fx_one();
     fp last = FP_ONE;
     for (uint32_t s = 0; table->exemptions >> s != 0; s++) { /* factor = E_s(z) */
@@ -81,10 +81,13 @@ static fx exempt(const point *p, const fx sums[APR_MAX_OFFSET + 1]) {
     return total;
 }
 
-/* The inverses of z - w^r for all boundary rows with one inversion. z lies outside Fp, so none is zero. */
-static void invert_rows(const point *p, fp w) {
+/* The inverses of V(z), which is returned, and of z - w^r for all boundary rows, with one inversion. z lies outside Fp, so none of them
+ * is zero. */
+static fx invert_all(const point *p) {
     const apr_table *table = p->table;
-    fx product = fx_one();
+    const fp w = fp_root(table->log_height);
+    const fx vanishing = fx_sub(squared(p->challenges->z, table->log_height), fx_one());
+    fx product = vanishing;
     for (uint32_t i = 0; i < table->rows; i++) {
         p->inverse[i] = fx_sub(p->challenges->z, fx_from_fp(fp_pow(w, table->row[i])));
         p->prefix[i] = product;
@@ -96,15 +99,14 @@ static void invert_rows(const point *p, fp w) {
         p->inverse[i] = fx_mul(rest, p->prefix[i]);
         rest = fx_mul(rest, factor);
     }
+    return rest;
 }
 
 /* sum of alpha^i B_i(z) */
 static fx sum_boundaries(point *p) {
     const apr_table *table = p->table;
-    const fp w = fp_root(table->log_height), k_inverse = fp_inv(fp_from_u32(1u << table->log_height));
+    const fp w = fp_root(table->log_height), k_inverse = fp_power_of_half(table->log_height);
     fx total = fx_zero();
-    if (table->boundaries == 0) return total;
-    invert_rows(p, w);
     for (uint32_t i = 0; i < table->boundaries;) {
         const uint32_t constraint = table->boundary[i].constraint;
         fx column = fx_zero();
@@ -155,7 +157,7 @@ static fx sum_lookups(point *p, fx sigma) {
     }
     batch_fraction(p, last, &numerator, &denominator);
     fx own = fx_sub(fx_sub(h[last + 1], h[last]), others);
-    own = fx_add(own, fx_scale(sigma, fp_inv(fp_from_u32(1u << table->log_height))));
+    own = fx_add(own, fx_scale(sigma, fp_power_of_half(table->log_height)));
     add_constraint(p, &total, fx_sub(fx_mul(own, denominator), numerator));
     return total;
 }
@@ -169,9 +171,9 @@ fx apr_table_quotient_at(const apr_table *table, const apr_point_challenges *cha
     fx sums[APR_MAX_OFFSET + 1] = {0};
     for (uint32_t i = 0; i < table->periodics; i++)
         p.periodics[i] = periodic_at(&table->periodic[i], table->log_height, challenges->z);
+    const fx inverse = invert_all(&p);
     sum_transitions(&p, sums);
     const fx boundaries = sum_boundaries(&p), lookups = sum_lookups(&p, sigma);
-    const fx vanishing = fx_sub(squared(challenges->z, table->log_height), fx_one());
     *power = p.power;
-    return fx_add(fx_mul(fx_add(exempt(&p, sums), lookups), fx_inv(vanishing)), boundaries);
+    return fx_add(fx_mul(fx_add(exempt(&p, sums), lookups), inverse), boundaries);
 }

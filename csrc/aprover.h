@@ -115,6 +115,7 @@ typedef struct aprover_proof_shape {
     uint32_t preprocessed_bytes; /* of the preprocessed caps; 0 if the AIR has no such columns */
     uint32_t chunks[64];         /* of each table's quotient */
     uint32_t level[64];          /* of each table */
+    uint32_t length[64];         /* log lambda of each table */
 } aprover_proof_shape;
 
 /* APROVER_REJECT_PARAMETERS if the parameters break sections 5 or 6 for this AIR. */
@@ -214,9 +215,10 @@ aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, s
 
 /* Bytes of scratch memory that a verification needs; 0 if the parameters do not fit the AIR. */
 size_t aprover_verify_memory(const aprover_air *air, const aprover_parameters *parameters);
-/* Read the parameters from the front of a proof and check them against the AIR. */
-aprover_status aprover_proof_parameters(const aprover_air *air, const uint8_t *proof, size_t length,
-                                        aprover_parameters *parameters, aprover_error *error);
+/* The first three checks of section 9, which come before whatever grows with the parameters: these fit the AIR, all of the proof up to
+ * the nonce is there and canonical, the lookup sums add up to zero. The parameters are valid from then on. */
+aprover_status aprover_proof_head(const aprover_air *air, const uint8_t *proof, size_t length, aprover_parameters *parameters,
+                                  aprover_error *error);
 /* Check a proof. Whether its parameters are strong enough is for the caller to judge (section 10). caps: those of the AIR's preprocessed
  * columns under the proof's own parameters, NULL and 0 if it has none; they are the caller's, never the prover's. */
 aprover_status aprover_verify(const aprover_air *air, const uint8_t *caps, size_t caps_length, const uint32_t *publics,

@@ -3,43 +3,78 @@
 
 #include "prover.h"
 
-/* Compressions in a task of hashing: under a millisecond with eight lanes. */
-enum { HASH_SLICE = 1 << 15 };
+/* Compressions in a task of hashing: a few hundred microseconds at most. */
+enum { HASH_SLICE = 1 << 13 };
 
-/* A task transforms so many columns at once that it is not too small: what depends on the coset is made once for them. */
+/* A task transforms so many words at least, of several columns if need be: what depends on the coset is made once for them. */
 enum { LOG_TRANSFORMED = 13 };
 
-static size_t columns_at_once(uint32_t log_n) { return log_n < LOG_TRANSFORMED ? (size_t)1 << (LOG_TRANSFORMED - log_n) : 1; }
+/* A column up to so long is one task, a few hundred microseconds; one thread, which nobody waits for, polls every few milliseconds. */
+static uint32_t log_whole(const apr_prover *p) { return p->team != NULL ? APR_SLICE_LOG + 1 : 20; }
 
-/* Columns of part `index` of them. */
-static size_t columns_in_part(size_t index, size_t at_once, uint32_t count) {
-    return count - index * at_once < at_once ? count - index * at_once : at_once;
-}
-
+/* Columns to their coefficients, or to their values on cosets, which stand one after the other. */
 typedef struct {
     const apr_prover *p;
-    uint32_t *columns;
-    size_t stride;
-    uint32_t count, log_n;
-    size_t at_once;
-    fp scale; /* s: the coefficients become those of f(sX) */
-} interpolation;
+    uint32_t *out;
+    size_t out_stride;
+    const uint32_t *in;
+    size_t in_stride;
+    uint32_t count, log_n, cosets;
+    const fp *shifts;  /* of the cosets; the inverse of the only one, for interpolation */
+    int interpolation;
+    size_t at_once;    /* columns in a task */
+    size_t first;      /* of the columns, times the cosets, that are shared out now, for long ones */
+    int step;
+} transform;
 
-static aprover_status interpolate_part(void *context, size_t index, uint32_t lane) {
-    const interpolation *job = context;
+static aprover_status transform_whole(void *context, size_t index, uint32_t lane) {
+    const transform *job = context;
     const apr_prover *p = job->p;
+    const size_t coset = index % job->cosets, first = index / job->cosets * job->at_once;
+    const size_t columns = job->count - first < job->at_once ? job->count - first : job->at_once;
+    uint32_t *out = job->out + job->out_stride * first + (coset << job->log_n);
+    const uint32_t *in = job->in + job->in_stride * first;
     (void)lane;
-    if (p->poly->interpolate_columns(&p->twiddles, job->columns + job->stride * job->at_once * index, job->stride,
-                                     columns_in_part(index, job->at_once, job->count), job->log_n, job->scale, apr_poll_cancel,
-                                     (void *)(uintptr_t)p))
-        return APROVER_CANCELLED;
+    if (job->interpolation)
+        p->poly->interpolate_columns(&p->twiddles, out, job->out_stride, in, job->in_stride, columns, job->log_n, job->shifts[0]);
+    else p->poly->evaluate_columns(&p->twiddles, out, job->out_stride, in, job->in_stride, columns, job->log_n, job->shifts[coset]);
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, uint32_t log_n, fp scale) {
-    const size_t at_once = columns_at_once(log_n);
-    interpolation job = {p, columns, stride, count, log_n, at_once, scale};
-    return apr_parallel(p->team, interpolate_part, &job, (count + at_once - 1) / at_once);
+static aprover_status transform_slice(void *context, size_t index, uint32_t lane) {
+    const transform *job = context;
+    const apr_prover *p = job->p;
+    const uint32_t log_slices = job->log_n - APR_SLICE_LOG;
+    const size_t unit = job->first + (index >> log_slices), slice = index & (((size_t)1 << log_slices) - 1), coset = unit % job->cosets;
+    uint32_t *out = job->out + job->out_stride * (unit / job->cosets) + (coset << job->log_n);
+    const uint32_t *in = job->in + job->in_stride * (unit / job->cosets);
+    (void)lane;
+    if (job->interpolation) p->poly->interpolate_slice(&p->twiddles, out, in, job->log_n, job->shifts[0], job->step, slice);
+    else p->poly->evaluate_slice(&p->twiddles, out, in, job->log_n, job->shifts[coset], job->step, slice);
+    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+static aprover_status transform_all(transform *job) {
+    const apr_prover *p = job->p;
+    const size_t units = (size_t)job->count * job->cosets;
+    aprover_status status = APROVER_OK;
+    if (job->log_n <= log_whole(p)) {
+        job->at_once = job->log_n < LOG_TRANSFORMED ? (size_t)1 << (LOG_TRANSFORMED - job->log_n) : 1;
+        return apr_parallel(p->team, transform_whole, job, (job->count + job->at_once - 1) / job->at_once * job->cosets);
+    }
+    /* Helpers get all columns at once, so that they wait twice in all; alone, what is in the cache is best used at once. */
+    const size_t together = p->team != NULL ? units : 1;
+    for (job->first = 0; job->first < units && status == APROVER_OK; job->first += together)
+        for (job->step = 0; job->step < 2 && status == APROVER_OK; job->step++)
+            status = apr_parallel(p->team, transform_slice, job, together << (job->log_n - APR_SLICE_LOG));
+    return status;
+}
+
+aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, const uint32_t *values, size_t values_stride,
+                               uint32_t count, uint32_t log_n, fp scale) {
+    transform job = {.p = p, .out = columns, .out_stride = stride, .in = values, .in_stride = values_stride, .count = count,
+                     .log_n = log_n, .cosets = 1, .shifts = &scale, .interpolation = 1};
+    return transform_all(&job);
 }
 
 /* Back to front, so that the two may share memory. */
@@ -72,7 +107,7 @@ static void mask_column(const apr_prover *p, const apr_prover_table *t, uint32_t
 aprover_status apr_interpolate_table(const apr_prover *p, const apr_prover_table *t, uint32_t *columns, size_t k_stride, size_t stride,
                                      uint32_t count, enum apr_stream kind) {
     const size_t k = (size_t)1 << t->table->log_height;
-    aprover_status status = apr_interpolate(p, columns, k_stride, count, t->table->log_height, FP_ONE);
+    aprover_status status = apr_interpolate(p, columns, k_stride, columns, k_stride, count, t->table->log_height, FP_ONE);
     if (status != APROVER_OK || t->length == k) return status;
     for (uint32_t c = count; c-- > 0;) {
         uint32_t *column = columns + stride * c;
@@ -83,73 +118,79 @@ aprover_status apr_interpolate_table(const apr_prover *p, const apr_prover_table
     return APROVER_OK;
 }
 
-typedef struct {
-    const apr_prover *p;
-    const apr_columns *coefficients;
-    uint32_t *out;
-    size_t stride;
-    const fp *shifts;
-    uint32_t log_cosets;
-    size_t at_once;
-} evaluation;
-
-static aprover_status evaluate_part(void *context, size_t index, uint32_t lane) {
-    const evaluation *job = context;
-    const apr_prover *p = job->p;
-    const apr_columns *f = job->coefficients;
-    const size_t part = index >> job->log_cosets, coset = index & (((size_t)1 << job->log_cosets) - 1), first = part * job->at_once;
-    (void)lane;
-    if (p->poly->evaluate_columns(&p->twiddles, job->out + job->stride * first + (coset << f->log_n), job->stride,
-                                  f->values + f->stride * first, f->stride, columns_in_part(part, job->at_once, f->count), f->log_n,
-                                  job->shifts[coset], apr_poll_cancel, (void *)(uintptr_t)p))
-        return APROVER_CANCELLED;
-    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
-}
-
 aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts,
-                            uint32_t log_cosets) {
-    const size_t at_once = columns_at_once(f->log_n);
-    evaluation job = {p, f, out, stride, shifts, log_cosets, at_once};
-    return apr_parallel(p->team, evaluate_part, &job, (f->count + at_once - 1) / at_once << log_cosets);
+                            uint32_t cosets) {
+    transform job = {.p = p, .out = out, .out_stride = stride, .in = f->values, .in_stride = f->stride, .count = f->count,
+                     .log_n = f->log_n, .cosets = cosets, .shifts = shifts};
+    return transform_all(&job);
 }
 
-aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first) {
+aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first,
+                          uint32_t first_coset) {
     const apr_matrix *m = &c->matrix;
+    const uint32_t cosets = 1u << m->log_blowup;
     fp shifts[1 << APR_MAX_LOG_BLOWUP], step = fp_root(p->plan.level[t].log_n);
     shifts[0] = apr_level_shift(&p->plan, t);
-    for (uint32_t j = 1; j < 1u << m->log_blowup; j++) shifts[j] = fp_mul(shifts[j - 1], step);
-    /* The matrix is read-only for the hashing; its memory is the arena's own. */
-    return apr_evaluate(p, f, (uint32_t *)(uintptr_t)m->values + m->stride * first, m->stride, shifts, m->log_blowup);
+    for (uint32_t j = 1; j < cosets; j++) shifts[j] = fp_mul(shifts[j - 1], step);
+    uint32_t *out = apr_committed(c, first) + ((size_t)first_coset << m->log_coset);
+    return apr_evaluate(p, f, out, m->stride, shifts + first_coset, cosets - first_coset);
 }
 
 typedef struct {
     const apr_prover *p;
-    const apr_commitment *commitment;
+    const apr_tree *tree;
+    const apr_matrix *matrix; /* of the leaves */
+    size_t first;             /* leaf of the tree that is the matrix's first */
     uint32_t level;
-    size_t slice, count; /* nodes in a task, and on the level */
+    size_t slice, count;      /* leaves or nodes in a task, and in all */
 } hashing;
+
+/* Leaves to nodes of level `lowest`, some subtrees at a time, whose digests do not leave the first cache. */
+static void hash_subtrees(const hashing *job, size_t first, size_t count) {
+    enum { AT_ONCE = 8 * APR_SUBTREE_LEAVES };
+    const apr_hash_kernels *kernels = job->p->hash;
+    uint8_t digests[2][APR_DIGEST_BYTES * AT_ONCE];
+    for (size_t now; count > 0; first += now, count -= now) {
+        size_t nodes = now = count < AT_ONCE ? count : AT_ONCE;
+        kernels->hash_leaves(job->matrix, first, now, digests[0]);
+        for (uint32_t level = 1; level <= APR_TREE_LOWEST; level++) {
+            uint8_t *to = level < APR_TREE_LOWEST ? digests[level & 1] : apr_tree_node(job->tree, level, (job->first + first) >> level);
+            nodes /= 2;
+            kernels->hash_many(apr_key_node, digests[(level + 1) & 1], 2 * APR_DIGEST_BYTES, 2 * APR_DIGEST_BYTES, nodes, to);
+        }
+    }
+}
 
 static aprover_status hash_slice(void *context, size_t index, uint32_t lane) {
     const hashing *job = context;
-    const apr_commitment *c = job->commitment;
-    const apr_hash_kernels *kernels = job->p->hash;
     const size_t first = index * job->slice, count = job->count - first < job->slice ? job->count - first : job->slice;
     (void)lane;
-    if (job->level > 0) apr_tree_hash_level(kernels, &c->tree, job->level, first, count);
-    else kernels->hash_leaves(&c->matrix, first, count, apr_tree_node(&c->tree, 0, first));
+    if (job->level > 0) apr_tree_hash_level(job->p->hash, job->tree, job->level, first, count);
+    else if (job->tree->lowest > 0) hash_subtrees(job, first, count);
+    else job->p->hash->hash_leaves(job->matrix, first, count, apr_tree_node(job->tree, 0, job->first + first));
     return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c) {
-    const size_t leaves = (size_t)1 << c->tree.log_leaves, compressions = (apr_matrix_leaf_bytes(&c->matrix) + 63) / 64;
+/* The matrix's leaves, which are the tree's from `first` on. */
+static aprover_status hash_leaves(const apr_prover *p, const apr_tree *tree, const apr_matrix *m, size_t first) {
+    const size_t compressions = (apr_matrix_leaf_bytes(m) + 63) / 64, slice = HASH_SLICE / compressions & ~(size_t)(APR_SUBTREE_LEAVES - 1);
+    hashing job = {p, tree, m, first, 0, slice < APR_SUBTREE_LEAVES ? APR_SUBTREE_LEAVES : slice,
+                   (size_t)1 << (m->log_coset + m->log_blowup - m->log_arity)};
+    return apr_parallel(p->team, hash_slice, &job, (job.count + job.slice - 1) / job.slice);
+}
+
+static aprover_status hash_nodes(const apr_prover *p, const apr_tree *tree) {
     aprover_status status = APROVER_OK;
-    for (uint32_t level = 0; status == APROVER_OK && level <= c->tree.log_leaves - c->tree.log_cap; level++) {
-        hashing job = {p, c, level, HASH_SLICE, leaves >> level};
-        if (level == 0) job.slice = HASH_SLICE / compressions & ~(size_t)7;
-        if (job.slice < 8) job.slice = 8;
+    for (uint32_t level = tree->lowest + 1; status == APROVER_OK && level <= tree->log_leaves - tree->log_cap; level++) {
+        hashing job = {p, tree, NULL, 0, level, HASH_SLICE, (size_t)1 << (tree->log_leaves - level)};
         status = apr_parallel(p->team, hash_slice, &job, (job.count + job.slice - 1) / job.slice);
     }
     return status;
+}
+
+aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c) {
+    const aprover_status status = hash_leaves(p, &c->tree, &c->matrix, 0);
+    return status == APROVER_OK ? hash_nodes(p, &c->tree) : status;
 }
 
 void apr_write_cap(apr_prover *p, const apr_commitment *c) {
@@ -205,11 +246,12 @@ static aprover_status commit_level(apr_prover *p, enum apr_phase phase, uint32_t
         const apr_prover_table *table = &p->tables[i];
         if (table->plan->level != t) continue;
         const apr_columns columns = apr_phase_columns(p, table, phase);
-        status = apr_extend(p, &columns, t, c, table->plan->first_column[phase]);
+        const uint32_t known = phase == APR_PHASE_QUOTIENT && apr_quotient_in_place(p, table) ? 1 : 0;
+        status = apr_extend(p, &columns, t, c, table->plan->first_column[phase], known);
     }
     if (status == APROVER_OK && phase == APR_PHASE_QUOTIENT && t == 0 && p->plan.zero_knowledge) {
         const apr_columns mask = {p->mask, p->levels[0].stride, FX_DEGREE, p->plan.level[0].log_k};
-        status = apr_extend(p, &mask, 0, c, apr_mask_column(&p->plan));
+        status = apr_extend(p, &mask, 0, c, apr_mask_column(&p->plan), 0);
     }
     if (status == APROVER_OK) status = apr_hash_tree(p, c);
     if (status == APROVER_OK) apr_write_cap(p, c);

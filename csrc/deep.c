@@ -3,11 +3,6 @@
 
 #include "prover.h"
 
-/* Coefficients that a task takes at once: with the powers of z that belong to them they stay in the second cache. */
-enum { LOG_SLICE = 13 };
-
-static uint32_t log_slice(uint32_t log_n) { return log_n < LOG_SLICE ? log_n : LOG_SLICE; }
-
 /* ---- what is opened where ---- */
 
 /* The number of the point, which is added if it is new. At z itself the tables of a level are opened together. */
@@ -69,32 +64,30 @@ static aprover_status open_slice(void *context, size_t index, uint32_t lane) {
     const opened_columns *job = context;
     const apr_prover *p = job->p;
     const apr_columns *f = job->columns;
-    const uint32_t log_n = log_slice(f->log_n);
-    const apr_fxv powers = {p->work, p->stride_work};
+    const uint32_t log_n = apr_log_slice(f->log_n);
     const fx factor = fx_pow(job->z, apr_bitrev((uint32_t)index, f->log_n - log_n));
     fx *sums = p->dots + (size_t)f->count * lane;
     enum { AT_ONCE = 32 };
     for (uint32_t c = 0; c < f->count; c += AT_ONCE) {
         const uint32_t count = f->count - c < AT_ONCE ? f->count - c : AT_ONCE;
         fx part[AT_ONCE] = {0};
-        p->poly->dot_columns(part, f->values + f->stride * c + (index << log_n), f->stride, count, powers, (size_t)1 << log_n);
+        p->poly->dot_columns(part, f->values + f->stride * c + (index << log_n), f->stride, count, p->powers, (size_t)1 << log_n);
         for (uint32_t i = 0; i < count; i++) sums[c + i] = fx_add(sums[c + i], fx_mul(part[i], factor));
     }
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-/* The powers of z^S; `work` holds them until the next point. */
+/* The powers of z^S, until the next point. */
 static aprover_status prepare_point(apr_prover *p, uint32_t log_n, fx z) {
-    for (uint32_t i = log_slice(log_n); i < log_n; i++) z = fx_mul(z, z);
-    return p->poly->powers((apr_fxv){p->work, p->stride_work}, log_slice(log_n), z, apr_poll_cancel, p) ? APROVER_CANCELLED
-                                                                                                      : APROVER_OK;
+    for (uint32_t i = apr_log_slice(log_n); i < log_n; i++) z = fx_mul(z, z);
+    return p->poly->powers(p->powers, apr_log_slice(log_n), z, apr_poll_cancel, p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
 static aprover_status open_run(apr_prover *p, const apr_run *run, fx z) {
     const apr_columns *f = &run->columns;
     opened_columns job = {p, f, z};
     memset(p->dots, 0, sizeof(fx) * f->count * p->lanes);
-    aprover_status status = apr_parallel(p->team, open_slice, &job, (size_t)1 << (f->log_n - log_slice(f->log_n)));
+    aprover_status status = apr_parallel(p->team, open_slice, &job, (size_t)1 << (f->log_n - apr_log_slice(f->log_n)));
     for (uint32_t c = 0; c < f->count; c++)
         for (uint32_t lane = 1; lane < p->lanes; lane++) p->dots[c] = fx_add(p->dots[c], p->dots[(size_t)f->count * lane + c]);
     fx *openings = p->openings + run->first_opening;
@@ -133,7 +126,7 @@ static aprover_status sum_slice(void *context, size_t index, uint32_t lane) {
     const weighted_sum *job = context;
     const apr_prover *p = job->p;
     const apr_columns *f = job->columns;
-    const size_t n = (size_t)1 << log_slice(f->log_n), at = index * n;
+    const size_t n = (size_t)1 << apr_log_slice(f->log_n), at = index * n;
     const apr_fxv sum = {job->sum.values + at, job->sum.stride};
     (void)lane;
     for (int e = 0; job->first && e < FX_DEGREE; e++) memset(sum.values + (size_t)e * sum.stride, 0, 4 * n);
@@ -169,35 +162,64 @@ static aprover_status add_slice(void *context, size_t index, uint32_t lane) {
 }
 
 aprover_status apr_add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, fx factor, uint32_t log_n) {
-    addition job = {p, to, from, factor, (size_t)1 << log_slice(log_n)};
-    return apr_parallel(p->team, add_slice, &job, (size_t)1 << (log_n - log_slice(log_n)));
+    addition job = {p, to, from, factor, (size_t)1 << apr_log_slice(log_n)};
+    return apr_parallel(p->team, add_slice, &job, (size_t)1 << (log_n - apr_log_slice(log_n)));
 }
 
-/* sum of lambda_i (f_i - y_i) / (x - z_i) over what is opened at one point; the values y_i fall away in the division. */
+/* Add a run's columns from number `from` on. */
+static aprover_status add_run_to(apr_prover *p, const apr_run *run, uint32_t from, apr_fxv sum, int first) {
+    const apr_columns *f = &run->columns, columns = {f->values + f->stride * from, f->stride, f->count - from, f->log_n};
+    weighted_sum job = {p, &columns, sum, weights_of(p, run) + from, first};
+    return columns.count == 0 ? APROVER_OK : apr_parallel(p->team, sum_slice, &job, (size_t)1 << (f->log_n - apr_log_slice(f->log_n)));
+}
+
+/* sum of lambda_i f_i over what is opened at one point. It may be made in the memory of the first of the f_i, whose turn then comes
+ * first. */
+static aprover_status sum_at_point(apr_prover *p, uint32_t number, apr_fxv sum) {
+    aprover_status status = APROVER_OK;
+    int first = 1;
+    for (uint32_t r = 0; r < p->runs_count && first; r++) {
+        const apr_run *run = &p->runs[r];
+        if (run->point != number || run->columns.values != sum.values) continue;
+        const fx less_one = fx_sub(p->lambdas[run->first_opening], fx_one());
+        status = apr_add_vector(p, sum, sum, less_one, run->columns.log_n);
+        if (status == APROVER_OK) status = add_run_to(p, run, FX_DEGREE, sum, 0);
+        first = 0;
+    }
+    for (uint32_t r = 0; r < p->runs_count && status == APROVER_OK; r++) {
+        const apr_run *run = &p->runs[r];
+        if (run->point != number || run->columns.values == sum.values) continue;
+        status = add_run_to(p, run, 0, sum, first);
+        first = 0;
+    }
+    return status;
+}
+
+/* The part of a point: sum of lambda_i (f_i - y_i) / (x - z_i) over what is opened there; the values y_i fall away in the division. On
+ * level 0 of the narrow layout, whose polynomial is not committed, at once its fold. */
 static aprover_status add_point(apr_prover *p, uint32_t number) {
     const apr_opened_point *point = &p->points[number];
-    const uint32_t log_n = p->plan.level[point->level].log_k;
+    const apr_level_plan *level = &p->plan.level[point->level];
+    const int folded = p->plan.narrow && point->level == 0, first = point->offset == 0;
     const apr_fxv deep = {p->levels[point->level].deep, p->levels[point->level].stride}, work = {p->work, p->stride_work};
-    weighted_sum job = {.p = p, .sum = point->offset == 0 ? deep : work, .first = 1};
-    for (uint32_t r = 0; r < p->runs_count; r++) {
-        const apr_run *run = &p->runs[r];
-        if (run->point != number) continue;
-        job.columns = &run->columns;
-        job.weights = weights_of(p, run);
-        aprover_status status = apr_parallel(p->team, sum_slice, &job, (size_t)1 << (log_n - log_slice(log_n)));
-        if (status != APROVER_OK) return status;
-        job.first = 0;
-    }
-    if (p->poly->divide(job.sum, log_n, point->z, apr_poll_cancel, p)) return APROVER_CANCELLED;
-    return point->offset == 0 ? APROVER_OK : apr_add_vector(p, deep, work, fx_one(), log_n);
+    const apr_fxv sum = first && !folded ? deep : work;
+    aprover_status status = sum_at_point(p, number, sum);
+    if (status != APROVER_OK) return status;
+    if (p->poly->divide(sum, level->log_k, point->z, apr_poll_cancel, p)) return APROVER_CANCELLED;
+    if (folded && p->poly->fold(first ? deep : work, work, level->log_k, level->log_arity, p->first_beta, apr_poll_cancel, p))
+        return APROVER_CANCELLED;
+    return first ? APROVER_OK : apr_add_vector(p, deep, work, fx_one(), level->log_k - (folded ? level->log_arity : 0));
 }
 
 aprover_status apr_deep_polynomials(apr_prover *p) {
-    /* A level's first point is z itself, which begins its vector. */
-    for (uint32_t i = 0; i < p->points_count; i++) {
-        aprover_status status = add_point(p, i);
-        if (status != APROVER_OK) return status;
-    }
+    if (p->plan.narrow) apr_transcript_elements(&p->transcript, &p->first_beta, 1);
+    /* Level by level, since the memory of a quotient of level 0 may serve those below once it has been summed. A level's first point is z
+     * itself, which begins its vector. */
+    for (uint32_t t = 0; t <= p->plan.folds; t++)
+        for (uint32_t i = 0; i < p->points_count; i++) {
+            aprover_status status = p->points[i].level == t ? add_point(p, i) : APROVER_OK;
+            if (status != APROVER_OK) return status;
+        }
     if (!p->plan.zero_knowledge) return APROVER_OK;
     const apr_prover_level *top = &p->levels[0];
     return apr_add_vector(p, (apr_fxv){top->deep, top->stride}, (apr_fxv){p->mask, top->stride}, p->lambdas[p->plan.openings],

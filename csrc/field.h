@@ -90,12 +90,14 @@ static inline fp fp_inv(fp a) {
     return fp_mul((uint32_t)(v < 0 ? v + FP_P : v), fp_from_u32((uint32_t)(((uint64_t)1 << (64 - k)) % FP_P)));
 }
 
-/* w(m): the root of unity of order 2^m that docs/protocol.md section 1 names. */
-static inline fp fp_root(unsigned m) {
-    fp r = fp_pow(fp_from_u32(FP_GENERATOR), (FP_P - 1) >> FP_TWO_ADICITY);
-    for (unsigned i = m; i < FP_TWO_ADICITY; i++) r = fp_sqr(r);
-    return r;
-}
+/* w(m), the root of unity of order 2^m that docs/protocol.md section 1 names, and its inverse, for m <= FP_TWO_ADICITY. From tables: a
+ * proof of a few rows would spend a tenth of its time on computing the same ones. */
+extern const fp apr_roots[FP_TWO_ADICITY + 1], apr_inverse_roots[FP_TWO_ADICITY + 1];
+static inline fp fp_root(unsigned m) { return apr_roots[m]; }
+static inline fp fp_root_inverse(unsigned m) { return apr_inverse_roots[m]; }
+
+/* 2^-m for m <= FP_TWO_ADICITY: 2^m * (p-1)/2^m = -1. */
+static inline fp fp_power_of_half(unsigned m) { return fp_from_u32(FP_P - ((FP_P - 1) >> m)); }
 
 /* An element of Fp[X]/(X^5 - 2), lowest power first. */
 typedef struct {

@@ -1,11 +1,11 @@
 /* The prover's side of FRI, on coefficients, and the grinding: docs/protocol.md section 7, steps 7 to 9. */
 #include "prover.h"
 
-/* D_(t+1) from D_t, in the same memory. */
+/* D_(t+1) from D_t, in the same memory; the narrow layout made D_1 with the DEEP polynomial. */
 static aprover_status fold_level(apr_prover *p, uint32_t t, fx beta) {
     const apr_level_plan *level = &p->plan.level[t];
     const apr_fxv deep = {p->levels[0].deep, p->levels[0].stride};
-    if (p->poly->fold(deep, deep, level->log_k, level->log_arity, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
+    if ((t > 0 || !p->plan.narrow) && p->poly->fold(deep, deep, level->log_k, level->log_arity, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
     if (level[1].tables == 0) return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
     const apr_fxv lower = {p->levels[t + 1].deep, p->levels[t + 1].stride};
     return apr_add_vector(p, deep, lower, fx_pow(beta, 1u << level->log_arity), level[1].log_k);
@@ -15,7 +15,7 @@ static aprover_status commit_layer(apr_prover *p, uint32_t t) {
     const apr_commitment *layer = &p->levels[t].layer;
     const apr_columns deep = {p->levels[0].deep, p->levels[0].stride, FX_DEGREE, p->plan.level[t].log_k};
     const size_t before = p->used;
-    aprover_status status = apr_extend(p, &deep, t, layer, 0);
+    aprover_status status = apr_extend(p, &deep, t, layer, 0, 0);
     if (status == APROVER_OK) status = apr_hash_tree(p, layer);
     if (status != APROVER_OK) return status;
     apr_write_cap(p, layer);
@@ -28,8 +28,8 @@ aprover_status apr_fri(apr_prover *p) {
     for (uint32_t t = 0; t < plan->folds; t++) {
         aprover_status status = t >= plan->first_layer ? commit_layer(p, t) : APROVER_OK;
         if (status != APROVER_OK) return status;
-        fx beta;
-        apr_transcript_elements(&p->transcript, &beta, 1);
+        fx beta = p->first_beta;
+        if (t > 0 || !plan->narrow) apr_transcript_elements(&p->transcript, &beta, 1);
         if ((status = fold_level(p, t, beta)) != APROVER_OK) return status;
     }
     uint8_t *final = p->out + p->used;

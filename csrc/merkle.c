@@ -4,9 +4,9 @@
 
 #define NODE APR_DIGEST_BYTES
 
-/* Nodes on the levels below `level`. */
-static size_t nodes_below(uint32_t log_leaves, uint32_t level) {
-    return ((size_t)2 << log_leaves) - ((size_t)2 << (log_leaves - level));
+/* Nodes on the levels from `lowest` to below `level`. */
+static size_t nodes_below(uint32_t log_leaves, uint32_t lowest, uint32_t level) {
+    return ((size_t)2 << (log_leaves - lowest)) - ((size_t)2 << (log_leaves - level));
 }
 
 size_t apr_tree_bytes(uint32_t log_leaves, uint32_t log_cap) {
@@ -14,7 +14,7 @@ size_t apr_tree_bytes(uint32_t log_leaves, uint32_t log_cap) {
 }
 
 uint8_t *apr_tree_node(const apr_tree *tree, uint32_t level, size_t index) {
-    return tree->nodes + NODE * (nodes_below(tree->log_leaves, level) + index);
+    return tree->nodes + NODE * (nodes_below(tree->log_leaves, tree->lowest, level) + index);
 }
 
 const uint8_t *apr_tree_cap(const apr_tree *tree) { return apr_tree_node(tree, tree->log_leaves - tree->log_cap, 0); }
@@ -50,16 +50,32 @@ size_t apr_multiproof_length(const uint32_t *indices, size_t count, uint32_t log
     return length;
 }
 
-size_t apr_multiproof_write(const apr_tree *tree, const uint32_t *indices, size_t count, uint32_t *scratch, uint8_t *out) {
+void apr_subtree_hash(const apr_hash_kernels *kernels, uint8_t *subtree, uint8_t *top) {
+    for (size_t count = APR_SUBTREE_LEAVES / 2; count > 1; count /= 2, subtree += 4 * NODE * count)
+        kernels->hash_many(apr_key_node, subtree, 2 * NODE, 2 * NODE, count, subtree + 2 * NODE * count);
+    if (top != NULL) kernels->hash_many(apr_key_node, subtree, 2 * NODE, 2 * NODE, 1, top);
+}
+
+/* The node of a subtree; subtree: how many of them come before it. */
+static const uint8_t *subtree_node(const uint8_t *subtrees, size_t subtree, uint32_t level, uint32_t index) {
+    const uint32_t log_nodes = APR_TREE_LOWEST - level;
+    return subtrees + APR_SUBTREE_BYTES * subtree + NODE * (nodes_below(APR_TREE_LOWEST, 0, level) + (index & ((1u << log_nodes) - 1)));
+}
+
+size_t apr_multiproof_write(const apr_tree *tree, const uint32_t *indices, size_t count, const uint8_t *subtrees, uint32_t *scratch,
+                            uint8_t *out) {
     uint8_t *p = out;
     if (count > 0) memcpy(scratch, indices, count * sizeof *scratch);
     for (uint32_t level = 0; level < tree->log_leaves - tree->log_cap; level++) {
-        for (size_t i = 0; i < count; i++) {
+        const uint32_t above = level < tree->lowest ? tree->lowest - level : 0;
+        for (size_t i = 0, subtree = 0; i < count; i++) {
+            if (i > 0 && scratch[i] >> above != scratch[i - 1] >> above) subtree++;
             if (has_sibling_next(scratch, count, i)) {
                 i++;
                 continue;
             }
-            memcpy(p, apr_tree_node(tree, level, scratch[i] ^ 1), NODE);
+            const uint32_t sibling = scratch[i] ^ 1;
+            memcpy(p, above > 0 ? subtree_node(subtrees, subtree, level, sibling) : apr_tree_node(tree, level, sibling), NODE);
             p += NODE;
         }
         count = ascend(scratch, count);

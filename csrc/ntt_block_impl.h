@@ -189,18 +189,18 @@ static void evaluate_block(uint32_t *out, const uint32_t *in, uint32_t log_n, co
         }
 }
 
-/* scale: what every coefficient is multiplied with. */
-static void interpolate_block(uint32_t *out, uint32_t log_n, const uint32_t *table, fp scale) {
+/* out may be in. scale: what every coefficient is multiplied with. */
+static void interpolate_block(uint32_t *out, const uint32_t *in, uint32_t log_n, const uint32_t *table, fp scale) {
     const size_t n = (size_t)1 << log_n;
-    for (size_t d = n / 4; d >= 16; d /= 4)
-        for (uint32_t *at = out; at < out + n; at += 4 * d) {
+    for (size_t d = n / 4; d >= 16; d /= 4, in = out)
+        for (size_t at = 0; at < n; at += 4 * d) {
             const uint32_t *f = table + apr_factors_at(d);
-            for (size_t i = 0; i < d; i += 8, f += APR_FACTORS * 8) {
+            for (size_t i = at; i < at + d; i += 8, f += APR_FACTORS * 8) {
                 const factors t = factors_load(f);
                 v8 x[4];
-                load_four(x, at + i, d);
+                load_four(x, in + i, d);
                 interpolate_four(x, &t);
-                store_four(at + i, d, x);
+                store_four(out + i, d, x);
             }
         }
     if (log_n % 2 == 0) interpolate_octets(out, n, table, 8, scale);
@@ -229,18 +229,19 @@ static ALWAYS_INLINE void evaluate_small_last(uint32_t *out, size_t out_stride, 
     }
 }
 
-static ALWAYS_INLINE void interpolate_small_last(uint32_t *out, size_t stride, size_t columns, uint32_t log_n, const uint32_t *table,
-                                          fp scale, int last) {
+static ALWAYS_INLINE void interpolate_small_last(uint32_t *out, size_t out_stride, const uint32_t *in, size_t stride, size_t columns,
+                                          uint32_t log_n, const uint32_t *table, fp scale, int last) {
     const size_t n = (size_t)1 << log_n;
     octet_factors t = octet_factors_load(table, last);
     const v8_split scales = v8_split_set1(scale);
     for (int f = 0; f < APR_FACTORS; f++) t.first.f[f] = v8_split_set1(fp_mul(table[f], scale));
     for (size_t c = 0; c < columns; c += 64 / n) {
-        uint32_t *at[8];
-        small_octet_at(at, out, stride, columns, c, n);
-        octet x = octet_load(at);
+        uint32_t *from[8], *to[8];
+        small_octet_at(from, (uint32_t *)(uintptr_t)in, stride, columns, c, n);
+        small_octet_at(to, out, out_stride, columns, c, n);
+        octet x = octet_load(from);
         octet_interpolate(&x, &t, last, scales);
-        octet_store(at, &x);
+        octet_store(to, &x);
     }
 }
 
@@ -251,10 +252,11 @@ static void evaluate_small(uint32_t *out, size_t out_stride, const uint32_t *in,
     else evaluate_small_last(out, out_stride, in, stride, columns, log_n, table, 16);
 }
 
-static void interpolate_small(uint32_t *x, size_t stride, size_t columns, uint32_t log_n, const uint32_t *table, fp scale) {
-    if (log_n == 3) interpolate_small_last(x, stride, columns, log_n, table, scale, 4);
-    else if (log_n == 4) interpolate_small_last(x, stride, columns, log_n, table, scale, 8);
-    else interpolate_small_last(x, stride, columns, log_n, table, scale, 16);
+static void interpolate_small(uint32_t *out, size_t out_stride, const uint32_t *in, size_t stride, size_t columns, uint32_t log_n,
+                              const uint32_t *table, fp scale) {
+    if (log_n == 3) interpolate_small_last(out, out_stride, in, stride, columns, log_n, table, scale, 4);
+    else if (log_n == 4) interpolate_small_last(out, out_stride, in, stride, columns, log_n, table, scale, 8);
+    else interpolate_small_last(out, out_stride, in, stride, columns, log_n, table, scale, 16);
 }
 
 /* The table of a block on a coset: the factors of stage d are scaled by shift^(n/2d), where n = 2^log_n. */

@@ -8,7 +8,7 @@
  *   blocks   of up to 2^BLOCK_LOG contiguous words, with all factors from a table of them (ntt_block_impl.h);
  *   columns  of the matrix whose rows are the blocks, in strips of 16. A column is a transform of its own, on the coset of
  *            the column's point: the point enters the first two stages and one multiplication after them, and all later
- *            factors are single words, the same in all columns. (Very large ones have two such levels.)
+ *            factors are single words, the same in all columns. (Large ones have two such levels.)
  */
 #include "poly_internal.h"
 
@@ -16,14 +16,8 @@ enum {
     BLOCK_LOG = APR_TABLE_LOG,
     BLOCK_TABLE = (APR_FACTORS << (BLOCK_LOG - 1)) + 32, /* words: apr_table_words(BLOCK_LOG) */
     ROWS_LOG = 10,
-    STRIP = 16,
-    POLL_WORDS = 1 << 17
+    STRIP = 16
 };
-
-/* Polls every POLL_WORDS words of a long operation. */
-static int stop_at(size_t done, size_t total, apr_poll poll, void *context) {
-    return total >= POLL_WORDS && done % POLL_WORDS == 0 && stopped(poll, context);
-}
 
 #include "ntt_block_impl.h"
 
@@ -110,10 +104,11 @@ static void strip_evaluate(strip matrix, strip buffer, uint32_t log_rows, const 
     }
 }
 
-static void strip_interpolate(strip matrix, strip buffer, uint32_t log_rows, const strip_points *points, const uint32_t *table) {
+/* matrix may be values. */
+static void strip_interpolate(strip matrix, strip values, strip buffer, uint32_t log_rows, const strip_points *points, const uint32_t *table) {
     const size_t rows = (size_t)1 << log_rows;
     for (size_t d = rows / 4; d >= 4; d /= 4) {
-        const strip from = 4 * d == rows ? matrix : buffer;
+        const strip from = 4 * d == rows ? values : buffer;
         for (size_t i = 0; i < d; i++) {
             const factors t = factors_set1(table, d, i);
             for (size_t r = i; r < rows; r += 4 * d)
@@ -127,7 +122,7 @@ static void strip_interpolate(strip matrix, strip buffer, uint32_t log_rows, con
     }
     const factors first[2] = {strip_first_factors(points, 0), strip_first_factors(points, 1)};
     for (size_t k = 0; k < rows / 4; k++) {
-        const strip from = rows == 4 ? matrix : buffer;
+        const strip from = rows == 4 ? values : buffer;
         for (int v = 0; v < 2; v++) {
             v8 x[4];
             load_four(x, from.words + 4 * k * from.stride + 8 * v, from.stride);
@@ -139,23 +134,33 @@ static void strip_interpolate(strip matrix, strip buffer, uint32_t log_rows, con
     }
 }
 
-/* All stages of a matrix of 2^log_rows rows (log_rows even, at least 2) of `columns` words, whose points are shift * w^column;
- * for interpolation the inverses of the points, and the table of inverse roots. */
-static int transform_columns(int interpolation, uint32_t *words, size_t columns, uint32_t log_rows, fp shift, fp w, fp root4,
-                             const uint32_t *table, apr_poll poll, void *context) {
+/* All stages of some columns, from `first` on, of a matrix of 2^log_rows rows (log_rows even, at least 2) of `columns` words, whose
+ * points are shift * w^column; for interpolation the inverses of the points, and the table of inverse roots. `to` may be `from`, and
+ * is for evaluation. */
+typedef struct {
+    uint32_t *to;
+    const uint32_t *from;
+    size_t columns, first, count;
+    uint32_t log_rows;
+    fp shift, w, root4;
+    const uint32_t *table;
+} columns_job;
+
+static void transform_columns(const columns_job *job, int interpolation) {
     uint32_t memory[STRIP << ROWS_LOG];
+    const strip buffer = {memory, STRIP};
     strip_points points;
     point_powers step;
-    strip_points_init(&points, shift, w, log_rows, root4);
-    point_powers_init(&step, fp_sqr_times(w, 4), log_rows, FP_ONE);
-    for (size_t i = 0; i < columns; i += STRIP) {
-        if (stop_at(i << log_rows, columns << log_rows, poll, context)) return 1;
-        const strip matrix = {words + i, columns}, buffer = {memory, STRIP};
-        if (interpolation) strip_interpolate(matrix, buffer, log_rows, &points, table);
-        else strip_evaluate(matrix, buffer, log_rows, &points, table);
-        strip_points_next(&points, &step, log_rows);
+    strip_points_init(&points, fp_mul(job->shift, fp_pow(job->w, job->first)), job->w, job->log_rows, job->root4);
+    point_powers_init(&step, fp_sqr_times(job->w, 4), job->log_rows, FP_ONE);
+    for (size_t i = job->first; i < job->first + job->count; i += STRIP) {
+        const strip matrix = {job->to + i, job->columns};
+        if (interpolation) {
+            const strip values = {(uint32_t *)(uintptr_t)(job->from + i), job->columns};
+            strip_interpolate(matrix, values, buffer, job->log_rows, &points, job->table);
+        } else strip_evaluate(matrix, buffer, job->log_rows, &points, job->table);
+        strip_points_next(&points, &step, job->log_rows);
     }
-    return 0;
 }
 
 /* Transforms of less than a vector. */
@@ -174,8 +179,9 @@ static void evaluate_tiny(uint32_t *out, const uint32_t *in, uint32_t log_n, fp 
     }
 }
 
-static void interpolate_tiny(uint32_t *x, uint32_t log_n, fp inverse_shift) {
+static void interpolate_tiny(uint32_t *x, const uint32_t *values, uint32_t log_n, fp inverse_shift) {
     const size_t n = (size_t)1 << log_n;
+    for (size_t i = 0; i < n; i++) x[i] = values[i];
     const fp scale = apr_inverse_size(log_n);
     for (uint32_t s = log_n; s > 0; s--) {
         const size_t d = (size_t)1 << (s - 1);
@@ -190,8 +196,9 @@ static void interpolate_tiny(uint32_t *x, uint32_t log_n, fp inverse_shift) {
     for (size_t i = 0; i < n; i++) x[i] = fp_mul(x[i], scale);
 }
 
-/* How the stages are shared out: blocks take so many that those left are even in number; of these the last level takes as
- * many as a strip may have rows, and one in between the rest. */
+/* How the stages are shared out: blocks take so many that those left are even in number; the middle level makes parts of them; the
+ * outer level takes the rest, few rows far apart, so that their strips are streams. With the rows of both in one level a strip would be
+ * a line from each of hundreds of pages a power of two apart, which no cache holds: half as fast on what comes from memory. */
 typedef struct {
     uint32_t block, middle, outer;
 } levels;
@@ -199,101 +206,121 @@ typedef struct {
 static levels levels_of(uint32_t log_n) {
     if (log_n <= BLOCK_LOG) return (levels){log_n, 0, 0};
     const uint32_t block = BLOCK_LOG - (log_n - BLOCK_LOG) % 2, rest = log_n - block;
-    const uint32_t outer = rest < ROWS_LOG ? rest : ROWS_LOG;
-    return (levels){block, rest - outer, outer};
+    if (log_n <= APR_SLICE_LOG) return (levels){block, 0, rest};
+    const uint32_t least = (APR_SLICE_LOG - block) & ~1u, middle = rest - least > ROWS_LOG ? rest - ROWS_LOG : least;
+    return (levels){block, middle, rest - middle};
 }
 
-/* The blocks, and the middle level. */
-static int evaluate_parts(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *in, size_t stride,
-                          size_t columns, uint32_t log_n, fp shift, apr_poll poll, void *context) {
+/* The blocks, and the middle level, of words `first` to `end`, which are whole parts. */
+static void evaluate_parts(const apr_twiddles *tw, uint32_t *out, const uint32_t *in, const levels *l, const uint32_t *table,
+                           fp middle_shift, size_t first, size_t end) {
+    const size_t block = (size_t)1 << l->block, part = block << l->middle;
+    for (size_t i = first; i < end; i += part) {
+        for (size_t j = i; j < i + part; j += block) evaluate_block(out + j, in + j, l->block, table);
+        const columns_job middle = {out + i, out + i, block, 0, block, l->middle, middle_shift, apr_roots[l->block + l->middle],
+                                    apr_roots[2], tw->words};
+        if (l->middle != 0) transform_columns(&middle, 0);
+    }
+}
+
+static void evaluate_strips(const apr_twiddles *tw, uint32_t *x, uint32_t log_n, fp shift, uint32_t log_rows, size_t first, size_t count) {
+    const columns_job job = {x, x, (size_t)1 << (log_n - log_rows), first, count, log_rows, shift, apr_roots[log_n], apr_roots[2], tw->words};
+    transform_columns(&job, 0);
+}
+
+static void evaluate_columns(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *coefficients, size_t stride,
+                             size_t columns, uint32_t log_n, fp shift) {
     uint32_t memory[BLOCK_TABLE];
+    if (log_n < 3) {
+        for (size_t c = 0; c < columns; c++) evaluate_tiny(out + c * out_stride, coefficients + c * stride, log_n, shift);
+        return;
+    }
     const levels l = levels_of(log_n);
     const fp middle_shift = fp_sqr_times(shift, l.outer);
     const uint32_t *table = coset_table(memory, tw->words, l.block, fp_sqr_times(middle_shift, l.middle));
-    const size_t n = (size_t)1 << log_n, block = (size_t)1 << l.block, part = block << l.middle;
     if (log_n < 6) {
-        evaluate_small(out, out_stride, in, stride, columns, log_n, table);
-        return 0;
+        evaluate_small(out, out_stride, coefficients, stride, columns, log_n, table);
+        return;
     }
-    for (size_t c = 0; c < columns; c++)
-        for (size_t i = 0; i < n; i += part) {
-            uint32_t *at = out + c * out_stride + i;
-            for (size_t j = 0; j < part; j += block) {
-                if (stop_at(c * n + i + j, columns * n, poll, context)) return 1;
-                evaluate_block(at + j, in + c * stride + i + j, l.block, table);
-            }
-            if (l.middle != 0)
-                transform_columns(0, at, block, l.middle, middle_shift, apr_roots[l.block + l.middle], apr_roots[2], tw->words,
-                                  NULL, NULL);
-        }
-    return 0;
-}
-
-static int evaluate_columns(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *coefficients, size_t stride,
-                            size_t columns, uint32_t log_n, fp shift, apr_poll poll, void *context) {
-    if (log_n < 3) {
-        for (size_t c = 0; c < columns; c++) evaluate_tiny(out + c * out_stride, coefficients + c * stride, log_n, shift);
-        return 0;
+    for (size_t c = 0; c < columns; c++) {
+        evaluate_parts(tw, out + c * out_stride, coefficients + c * stride, &l, table, middle_shift, 0, (size_t)1 << log_n);
+        if (l.outer != 0) evaluate_strips(tw, out + c * out_stride, log_n, shift, l.outer, 0, (size_t)1 << (log_n - l.outer));
     }
-    const levels l = levels_of(log_n);
-    if (evaluate_parts(tw, out, out_stride, coefficients, stride, columns, log_n, shift, poll, context)) return 1;
-    const size_t n = (size_t)1 << log_n;
-    for (size_t c = 0; c < columns && l.outer != 0; c++)
-        if ((n < POLL_WORDS && stop_at(c * n, columns * n, poll, context)) ||
-            transform_columns(0, out + c * out_stride, n >> l.outer, l.outer, shift, apr_roots[log_n], apr_roots[2],
-                              tw->words, poll, context))
-            return 1;
-    return 0;
 }
 
-static int evaluate(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift,
-                    apr_poll poll, void *context) {
-    return evaluate_columns(tw, out, 0, coefficients, 0, 1, log_n, shift, poll, context);
-}
-
-static int interpolate_parts(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n,
-                             fp inverse_shift, apr_poll poll, void *context) {
+static void evaluate_slice(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift, int step,
+                           size_t slice) {
     uint32_t memory[BLOCK_TABLE];
     const levels l = levels_of(log_n);
-    const uint32_t *plain = apr_inverse_table(tw);
-    const fp middle_shift = fp_sqr_times(inverse_shift, l.outer);
-    const uint32_t *table = coset_table(memory, plain, l.block, fp_sqr_times(middle_shift, l.middle));
-    const size_t n = (size_t)1 << log_n, block = (size_t)1 << l.block, part = block << l.middle;
-    const fp scale = apr_inverse_size(log_n);
-    if (log_n < 6) {
-        interpolate_small(x, stride, columns, log_n, table, scale);
-        return 0;
-    }
-    for (size_t c = 0; c < columns; c++)
-        for (size_t i = 0; i < n; i += part) {
-            uint32_t *at = x + c * stride + i;
-            if (l.middle != 0)
-                transform_columns(1, at, block, l.middle, middle_shift, apr_inverse_roots[l.block + l.middle],
-                                  apr_inverse_roots[2], plain, NULL, NULL);
-            for (size_t j = 0; j < part; j += block) {
-                if (stop_at(c * n + i + j, columns * n, poll, context)) return 1;
-                interpolate_block(at + j, l.block, table, scale);
-            }
-        }
-    return 0;
+    const size_t words = (size_t)1 << APR_SLICE_LOG, strips = words >> l.outer;
+    const fp middle_shift = fp_sqr_times(shift, l.outer);
+    if (step == 0) {
+        const uint32_t *table = coset_table(memory, tw->words, l.block, fp_sqr_times(middle_shift, l.middle));
+        evaluate_parts(tw, out, coefficients, &l, table, middle_shift, slice * words, (slice + 1) * words);
+    } else evaluate_strips(tw, out, log_n, shift, l.outer, slice * strips, strips);
 }
 
-static int interpolate_columns(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n,
-                               fp inverse_shift, apr_poll poll, void *context) {
+static void evaluate(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift) {
+    evaluate_columns(tw, out, 0, coefficients, 0, 1, log_n, shift);
+}
+
+static void interpolate_strips(const apr_twiddles *tw, uint32_t *out, const uint32_t *values, uint32_t log_n, fp inverse_shift,
+                               uint32_t log_rows, size_t first, size_t count) {
+    const columns_job job = {out, values, (size_t)1 << (log_n - log_rows), first, count, log_rows, inverse_shift,
+                             apr_inverse_roots[log_n], apr_inverse_roots[2], apr_inverse_table(tw)};
+    transform_columns(&job, 1);
+}
+
+/* `out` may be `in`. */
+static void interpolate_parts(const apr_twiddles *tw, uint32_t *out, const uint32_t *in, const levels *l, const uint32_t *table,
+                              fp middle_shift, fp scale, size_t first, size_t end) {
+    const size_t block = (size_t)1 << l->block, part = block << l->middle;
+    for (size_t i = first; i < end; i += part) {
+        const columns_job middle = {out + i, in + i, block, 0, block, l->middle, middle_shift, apr_inverse_roots[l->block + l->middle],
+                                    apr_inverse_roots[2], apr_inverse_table(tw)};
+        if (l->middle != 0) transform_columns(&middle, 1);
+        const uint32_t *from = l->middle != 0 ? out : in;
+        for (size_t j = i; j < i + part; j += block) interpolate_block(out + j, from + j, l->block, table, scale);
+    }
+}
+
+static void interpolate_columns(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *values, size_t stride,
+                                size_t columns, uint32_t log_n, fp inverse_shift) {
+    uint32_t memory[BLOCK_TABLE];
     if (log_n < 3) {
-        for (size_t c = 0; c < columns; c++) interpolate_tiny(x + c * stride, log_n, inverse_shift);
-        return 0;
+        for (size_t c = 0; c < columns; c++) interpolate_tiny(out + c * out_stride, values + c * stride, log_n, inverse_shift);
+        return;
     }
     const levels l = levels_of(log_n);
-    const size_t n = (size_t)1 << log_n;
-    for (size_t c = 0; c < columns && l.outer != 0; c++)
-        if ((n < POLL_WORDS && stop_at(c * n, columns * n, poll, context)) ||
-            transform_columns(1, x + c * stride, n >> l.outer, l.outer, inverse_shift, apr_inverse_roots[log_n],
-                              apr_inverse_roots[2], apr_inverse_table(tw), poll, context))
-            return 1;
-    return interpolate_parts(tw, x, stride, columns, log_n, inverse_shift, poll, context);
+    const fp middle_shift = fp_sqr_times(inverse_shift, l.outer), scale = apr_inverse_size(log_n);
+    const uint32_t *table = coset_table(memory, apr_inverse_table(tw), l.block, fp_sqr_times(middle_shift, l.middle));
+    if (log_n < 6) {
+        interpolate_small(out, out_stride, values, stride, columns, log_n, table, scale);
+        return;
+    }
+    for (size_t c = 0; c < columns; c++) {
+        uint32_t *to = out + c * out_stride;
+        const uint32_t *from = values + c * stride;
+        if (l.outer != 0) {
+            interpolate_strips(tw, to, from, log_n, inverse_shift, l.outer, 0, (size_t)1 << (log_n - l.outer));
+            from = to;
+        }
+        interpolate_parts(tw, to, from, &l, table, middle_shift, scale, 0, (size_t)1 << log_n);
+    }
 }
 
-static int interpolate(const apr_twiddles *tw, uint32_t *x, uint32_t log_n, apr_poll poll, void *context) {
-    return interpolate_columns(tw, x, 0, 1, log_n, FP_ONE, poll, context);
+static void interpolate_slice(const apr_twiddles *tw, uint32_t *out, const uint32_t *values, uint32_t log_n, fp inverse_shift, int step,
+                              size_t slice) {
+    uint32_t memory[BLOCK_TABLE];
+    const levels l = levels_of(log_n);
+    const size_t words = (size_t)1 << APR_SLICE_LOG, strips = words >> l.outer;
+    const fp middle_shift = fp_sqr_times(inverse_shift, l.outer);
+    if (step != 0) {
+        const uint32_t *table = coset_table(memory, apr_inverse_table(tw), l.block, fp_sqr_times(middle_shift, l.middle));
+        interpolate_parts(tw, out, out, &l, table, middle_shift, apr_inverse_size(log_n), slice * words, (slice + 1) * words);
+    } else interpolate_strips(tw, out, values, log_n, inverse_shift, l.outer, slice * strips, strips);
+}
+
+static void interpolate(const apr_twiddles *tw, uint32_t *x, uint32_t log_n) {
+    interpolate_columns(tw, x, 0, x, 0, 1, log_n, FP_ONE);
 }

@@ -165,6 +165,7 @@ aprover_status aprover_proof_shape_of(const aprover_air *air, const aprover_para
     for (uint32_t i = 0; i < plan.tables; i++) {
         shape->chunks[i] = plan.table[i].chunks;
         shape->level[i] = plan.table[i].level;
+        shape->length[i] = plan.table[i].log_length;
     }
     return APROVER_OK;
 }
@@ -173,7 +174,7 @@ aprover_status aprover_proof_shape_of(const aprover_air *air, const aprover_para
 
 static apr_points points_of(const apr_plan *plan, uint32_t t, uint32_t log_rows) {
     const fp shift = apr_level_shift(plan, t), root = fp_root(plan->level[t].log_n);
-    return (apr_points){shift, fp_inv(shift), root, fp_inv(root), log_rows, plan->log_blowup};
+    return (apr_points){shift, fp_inv(shift), root, fp_root_inverse(plan->level[t].log_n), log_rows, plan->log_blowup};
 }
 
 apr_points apr_position_points(const apr_plan *plan, uint32_t t) { return points_of(plan, t, plan->level[t].log_k); }

@@ -20,6 +20,8 @@ typedef struct {
 size_t apr_twiddles_bytes(uint32_t log_max);
 void apr_twiddles_init(apr_twiddles *twiddles, uint32_t log_max, void *memory);
 
+#define APR_SLICE_LOG 16 /* words of a slice of a transform: they stay in the second cache */
+
 typedef struct {
     uint32_t *values;
     size_t stride;
@@ -36,17 +38,22 @@ typedef struct {
     void (*to_canonical)(uint32_t *out, const uint32_t *x, size_t n);
 
     /* values on w^i -> coefficients, in place; includes the factor 1/n */
-    int (*interpolate)(const apr_twiddles *tw, uint32_t *x, uint32_t log_n, apr_poll poll, void *context);
+    void (*interpolate)(const apr_twiddles *tw, uint32_t *x, uint32_t log_n);
     /* coefficients -> values on shift * w^i; out != coefficients */
-    int (*evaluate)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift,
-                    apr_poll poll, void *context);
+    void (*evaluate)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift);
     /* The same for `columns` columns that begin `stride` (out_stride) words apart; what depends on the shift alone is made
      * once, and transforms of less than 64 values fill vectors only together. interpolate_columns takes values on
-     * w^i / inverse_shift: it gives what interpolate and then scale_powers by inverse_shift give. */
-    int (*interpolate_columns)(const apr_twiddles *tw, uint32_t *x, size_t stride, size_t columns, uint32_t log_n,
-                               fp inverse_shift, apr_poll poll, void *context);
-    int (*evaluate_columns)(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *coefficients,
-                            size_t stride, size_t columns, uint32_t log_n, fp shift, apr_poll poll, void *context);
+     * w^i / inverse_shift: it gives what interpolate and then scale_powers by inverse_shift give; out may be values. */
+    void (*interpolate_columns)(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *values, size_t stride,
+                                size_t columns, uint32_t log_n, fp inverse_shift);
+    void (*evaluate_columns)(const apr_twiddles *tw, uint32_t *out, size_t out_stride, const uint32_t *coefficients,
+                             size_t stride, size_t columns, uint32_t log_n, fp shift);
+    /* The same for one column of more than 2^APR_SLICE_LOG values, shared out: step 0 and then step 1 in 2^(log_n - APR_SLICE_LOG)
+     * slices each. The slices of a step are independent, and step 1 begins when all of step 0 are done. */
+    void (*interpolate_slice)(const apr_twiddles *tw, uint32_t *out, const uint32_t *values, uint32_t log_n, fp inverse_shift,
+                              int step, size_t slice);
+    void (*evaluate_slice)(const apr_twiddles *tw, uint32_t *out, const uint32_t *coefficients, uint32_t log_n, fp shift, int step,
+                           size_t slice);
     /* x[q] *= s^bitrev(q): turns coefficients of f(X) into those of f(sX) */
     void (*scale_powers)(uint32_t *x, uint32_t log_n, fp s);
 

@@ -26,7 +26,6 @@ static inline const uint32_t *apr_inverse_table(const apr_twiddles *tw) {
     return tw->words + apr_table_words(apr_table_log(tw->log_max));
 }
 
-extern const fp apr_roots[FP_TWO_ADICITY + 1], apr_inverse_roots[FP_TWO_ADICITY + 1];
 
 /* 2^-m in Montgomery form */
 static inline fp apr_inverse_size(uint32_t m) { return (fp)(((uint64_t)1 << 32 >> m) % FP_P); }

@@ -35,7 +35,7 @@ static size_t lay_out(const aprover_air *air, const apr_plan *plan, uintptr_t ba
     }
     for (uint32_t t = 0; t <= plan->folds; t++) {
         const uint32_t columns = plan->level[t].columns[APR_PHASE_PREPROCESSED];
-        if (columns > 0) apr_lay_tree(&b, plan, t, columns, apr_tree_log_arity(plan, t), 0, &made->trees[t]);
+        if (columns > 0) apr_lay_tree(&b, plan, t, columns, apr_tree_log_arity(plan, t), 1u << plan->log_blowup, 0, &made->trees[t]);
     }
     made->caps_bytes = apr_caps_bytes(plan, APR_PHASE_PREPROCESSED);
     made->caps = apr_take(&b, made->caps_bytes);
@@ -63,7 +63,7 @@ static aprover_status commit(apr_prover *p, aprover_preprocessed *made) {
         for (uint32_t c = 0; c < columns->count; c++) memcpy(values + columns->stride * c, table->preprocessed + k * c, 4 * k);
         status = apr_interpolate_table(p, &t, values, columns->stride, columns->stride, columns->count, APR_STREAM_NONE);
         if (status == APROVER_OK)
-            status = apr_extend(p, columns, t.plan->level, &made->trees[t.plan->level], t.plan->first_column[APR_PHASE_PREPROCESSED]);
+            status = apr_extend(p, columns, t.plan->level, &made->trees[t.plan->level], t.plan->first_column[APR_PHASE_PREPROCESSED], 0);
     }
     for (uint32_t t = 0; t <= p->plan.folds && status == APROVER_OK; t++) {
         if (p->plan.level[t].columns[APR_PHASE_PREPROCESSED] == 0) continue;

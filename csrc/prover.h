@@ -10,8 +10,9 @@
 
 /* A committed matrix over a level's domain. */
 typedef struct {
-    apr_matrix matrix;
+    apr_matrix matrix; /* cosets 0 .. kept - 1 of the domain */
     apr_tree tree;
+    uint32_t kept;
 } apr_commitment;
 
 /* Columns of coefficients. */
@@ -28,7 +29,7 @@ typedef struct {
     size_t length;      /* of its polynomials */
     size_t stride;      /* between the lookup columns and between those of the quotient */
     uint32_t *trace;    /* columns, one after the other: k values each, then `length` coefficients */
-    uint32_t *rows;     /* the trace's values, if lookups are made of them */
+    uint32_t *rows;     /* the trace's values, until lookups are made of them */
     uint32_t *lookup;   /* lookup columns, five base columns each */
     uint32_t *quotient; /* chunks likewise */
     fx sigma;           /* the lookup sum */
@@ -37,8 +38,9 @@ typedef struct {
 typedef struct {
     apr_commitment trees[APR_PHASES]; /* those with columns; the preprocessed one is the aprover_preprocessed's */
     apr_commitment layer;             /* of FRI */
-    uint32_t *deep;                   /* five vectors of coefficients: G_t, and on level 0 D_0 and all that it is folded to */
-    size_t stride;
+    uint32_t *deep;                   /* five vectors of coefficients: G_t, and on level 0 D_0 and all that it is folded to, in the
+                                         narrow layout only D_1 and on */
+    size_t stride;                    /* between them */
     uint32_t *positions;              /* I_t */
     uint32_t queries;                 /* how many those are */
 } apr_prover_level;
@@ -72,15 +74,19 @@ typedef struct {
     apr_random random;      /* in zero knowledge */
     aprover_team *team;     /* NULL if one thread works: always for short traces */
     uint32_t lanes;
+    uint32_t kept;          /* cosets of the large matrices that stay in memory, a power of two or none; the others are evaluated anew */
 
     /* Regions of the arena. */
     apr_prover_table *tables;
     apr_prover_level *levels;
     uint32_t *mask;         /* G, five vectors as long as level 0's, in zero knowledge */
-    uint32_t *coset;        /* one coset outside the committed domain, for quotients that need such */
+    uint32_t *coset;        /* columns on one coset that is not kept, or not in the committed domain, as quotients need it */
     uint32_t *sparse;       /* 4 vectors for boundary constraints on many rows, else empty */
-    uint32_t *work;         /* a vector over the challenge field: powers of z, then one point's part of the DEEP polynomial */
+    uint32_t *scales;       /* likewise: the scales of these constraints */
+    apr_fxv powers;         /* of z, for a slice of coefficients */
+    uint32_t *work;         /* a vector over the challenge field: one point's part of the DEEP polynomial */
     size_t stride_work;
+    uint32_t *reused;       /* the first quotient of level 0, if the DEEP polynomial may be made of it in its own memory; else NULL */
     fp *publics;
     fx *alphas;
     fx *openings;
@@ -95,8 +101,10 @@ typedef struct {
     void *scratch;          /* of the evaluator, scratch_bytes for each lane */
     size_t scratch_bytes;
     uint32_t *proof_scratch; /* of the multi-proof */
+    uint8_t *subtrees;      /* of one tall tree, where the queries fall */
 
     apr_fingerprint fingerprint;
+    fx first_beta;          /* of the first fold, which the narrow layout has before the DEEP polynomial is made */
     uint8_t *out;           /* where the proof is written */
     size_t used;
 } apr_prover;
@@ -125,6 +133,35 @@ static inline size_t apr_rows_at_once(const apr_table *table, size_t rows) {
 static inline uint32_t apr_quotient_cosets(const apr_table_plan *place) {
     return (uint32_t)(((size_t)place->chunks * place->stride + ((size_t)1 << place->log_length) - 1) >> place->log_length);
 }
+/* Whether nothing is evaluated again, so that the coefficients are free once the DEEP polynomials are made. */
+static inline int apr_keeps_all(const apr_prover *p) { return p->kept == 1u << p->plan.log_blowup; }
+/* Cosets of level t's matrices that are kept: of small ones, all. */
+static inline uint32_t apr_kept(const apr_prover *p, uint32_t t) {
+    return apr_tree_lowest(apr_tree_log_leaves(&p->plan, t)) == 0 ? 1u << p->plan.log_blowup : p->kept;
+}
+static inline const apr_table_plan *apr_first_on_top(const apr_plan *plan) {
+    const apr_table_plan *place = plan->table;
+    while (place->level > 0) place++;
+    return place;
+}
+/* Coefficients that a task of the openings and of the DEEP polynomials takes at once: with the powers of z that belong to them they stay
+ * in the second cache. */
+enum { APR_LOG_SLICE = 13 };
+static inline uint32_t apr_log_slice(uint32_t log_n) { return log_n < APR_LOG_SLICE ? log_n : APR_LOG_SLICE; }
+/* Words after which the scales of boundary constraints on many rows repeat, filled up to a vector. */
+static inline size_t apr_sparse_period(const apr_table *table, size_t length) {
+    const size_t period = length >> table->log_height;
+    return period < 8 ? 8 : period;
+}
+/* Whether the quotient is its only chunk and needs one coset, the first that it is committed on: its values are computed there, in the
+ * matrix, and not once more from its coefficients. */
+static inline int apr_quotient_in_place(const apr_prover *p, const apr_prover_table *t) {
+    return t->plan->chunks == 1 && t->plan->masks == 0 && p->levels[t->plan->level].trees[APR_PHASE_QUOTIENT].kept > 0;
+}
+/* Column `first` of a matrix that is being filled: read-only for the hashing, its memory is the arena's own. */
+static inline uint32_t *apr_committed(const apr_commitment *c, uint32_t first) {
+    return (uint32_t *)(uintptr_t)c->matrix.values + c->matrix.stride * first;
+}
 static inline uint64_t apr_stream(enum apr_stream kind, uint32_t table, uint32_t column) {
     return (uint64_t)kind << 56 | (uint64_t)table << 32 | column;
 }
@@ -139,26 +176,30 @@ typedef struct {
 /* Long vectors are set apart by a cache line more than a power of two, so that parallel streams do not share cache sets. */
 static inline size_t apr_padded(size_t n) { return n < 1024 ? n : n + 16; }
 void *apr_take(apr_bump *b, size_t bytes);
-/* Room for level t's tree of so many columns. */
-void apr_lay_tree(apr_bump *b, const apr_plan *plan, uint32_t t, uint32_t columns, uint32_t log_arity, int salted, apr_commitment *c);
+/* Room for level t's tree of so many columns, and for `kept` cosets of its matrix. */
+void apr_lay_tree(apr_bump *b, const apr_plan *plan, uint32_t t, uint32_t columns, uint32_t log_arity, uint32_t kept, int salted,
+                  apr_commitment *c);
 /* Bind the regions to the arena, which needs `needed` bytes. Larger tables of earlier proofs are kept if the rest fits behind. */
 aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *needed);
 
 /* Phases. Each returns APROVER_OK or APROVER_CANCELLED unless said. */
 
-/* commit.c: columns of 2^log_n values on the roots of unity, or on a coset of them with 1/scale as its shift, to coefficients, in place. */
-aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, uint32_t count, uint32_t log_n, fp scale);
+/* commit.c: columns of 2^log_n values on the roots of unity, or on a coset of them with 1/scale as its shift, to coefficients, which may
+ * take the place of the values. */
+aprover_status apr_interpolate(const apr_prover *p, uint32_t *columns, size_t stride, const uint32_t *values, size_t values_stride,
+                               uint32_t count, uint32_t log_n, fp scale);
 /* Columns of values on a table's trace domain, k_stride apart, to the coefficients that are committed, `stride` >= k_stride apart in
  * the same memory: masked in zero knowledge. */
 aprover_status apr_interpolate_table(const apr_prover *p, const apr_prover_table *t, uint32_t *columns, size_t k_stride, size_t stride,
                                      uint32_t count, enum apr_stream kind);
 /* k coefficients in bit-reversed order to the order of `length` of them, the others zero; `to` may be `from` or lie behind it. */
 void apr_spread(uint32_t *to, const uint32_t *from, size_t k, size_t length);
-/* Evaluate columns on 2^log_cosets cosets, one after the other in `out`. */
-aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts,
-                            uint32_t log_cosets);
-/* Evaluate columns on the domain of level t into the commitment's matrix, from column `first` on. */
-aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first);
+/* Evaluate columns on so many cosets, one after the other in `out`. */
+aprover_status apr_evaluate(const apr_prover *p, const apr_columns *f, uint32_t *out, size_t stride, const fp *shifts, uint32_t cosets);
+/* Evaluate columns on the domain of level t into the commitment's matrix, from column `first` and from coset `first_coset` on. */
+aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t, const apr_commitment *c, uint32_t first,
+                          uint32_t first_coset);
+/* Hash the tree over the matrix, all of whose cosets are kept. */
 aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c);
 /* Write the cap into the proof. */
 void apr_write_cap(apr_prover *p, const apr_commitment *c);
@@ -175,7 +216,7 @@ int apr_preprocessed_fits(const aprover_preprocessed *preprocessed, const aprove
 aprover_status apr_lookup(apr_prover *p);
 /* quotient.c: the chunks' coefficients from the committed columns. */
 aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t);
-/* deep.c: the openings of step 5, and G_t of step 6. */
+/* deep.c: the openings of step 5, and G_t of step 6; in the narrow layout level 0's is folded as it is made. */
 aprover_status apr_open_at_z(apr_prover *p, fx z);
 aprover_status apr_deep_polynomials(apr_prover *p);
 /* to += factor * from, vectors of 2^log_n elements */

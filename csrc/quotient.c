@@ -45,13 +45,14 @@ typedef struct {
 } sparse;
 
 /* Values on the trace domain to those on the coset; `from` is used up. */
-static int to_coset(const sparse *job, uint32_t *from, uint32_t *to) {
+static aprover_status to_coset(const sparse *job, uint32_t *from, uint32_t *to) {
     const apr_prover *p = job->p;
     const uint32_t log_k = job->t->table->log_height, log_n = job->t->plan->log_length;
-    void *context = (void *)(uintptr_t)p;
-    if (p->poly->interpolate(&p->twiddles, from, log_k, apr_poll_cancel, context)) return 1;
+    const apr_columns column = {from, (size_t)1 << log_n, 1, log_n};
+    aprover_status status = apr_interpolate(p, from, column.stride, from, column.stride, 1, log_k, FP_ONE);
+    if (status != APROVER_OK) return status;
     apr_spread(from, from, (size_t)1 << log_k, (size_t)1 << log_n);
-    return p->poly->evaluate(&p->twiddles, to, from, log_n, job->shift, apr_poll_cancel, context);
+    return apr_evaluate(p, &column, to, column.stride, &job->shift, 1);
 }
 
 static uint32_t end_of_column(const apr_table *table, uint32_t first) {
@@ -70,10 +71,9 @@ static int same_rows(const apr_table *table, uint32_t a, uint32_t a_end, uint32_
 
 static aprover_status add_sparse(const apr_prover *p, const apr_prover_table *t, apr_fxv q, apr_coset_columns trace, fp shift) {
     const apr_table *table = t->table;
-    const size_t k = (size_t)1 << table->log_height, length = t->length, period = length / k < 8 ? 8 : length / k;
+    const size_t k = (size_t)1 << table->log_height, length = t->length, period = apr_sparse_period(table, length);
     sparse job = {p, t, shift, p->sparse, p->sparse + length, p->sparse + 2 * length, p->sparse + 3 * length};
-    uint32_t *scales = p->work; /* not in use before the openings */
-    apr_vanishing_inverses(scales, period, table->log_height, t->plan->log_length, shift);
+    apr_vanishing_inverses(p->scales, period, table->log_height, t->plan->log_length, shift);
     for (uint32_t first = 0, end, last = 0, last_end = 0; first < table->boundaries; last = first, last_end = end, first = end) {
         end = end_of_column(table, first);
         memset(job.u, 0, 4 * k);
@@ -82,14 +82,15 @@ static aprover_status add_sparse(const apr_prover *p, const apr_prover_table *t,
             job.u[b->row] = b->slot < table->first_constant ? p->publics[b->slot - table->first_public]
                                                             : table->constant[b->slot - table->first_constant];
         }
-        if (to_coset(&job, job.u, job.u_values)) return APROVER_CANCELLED;
+        aprover_status status = to_coset(&job, job.u, job.u_values);
+        if (status != APROVER_OK) return status;
         if (first == 0 || !same_rows(table, last, last_end, first, end)) {
             memset(job.s, 0, 4 * k);
             for (uint32_t i = first; i < end; i++) job.s[table->boundary[i].row] = FP_ONE;
-            if (to_coset(&job, job.s, job.s_values)) return APROVER_CANCELLED;
+            if ((status = to_coset(&job, job.s, job.s_values)) != APROVER_OK) return status;
         }
         p->evaluator->boundary_column(q, job.s_values, job.u_values, trace.values + trace.stride * table->boundary[first].column,
-                                      p->alphas[table->first_constraint + table->boundary[first].constraint], scales, period, length);
+                                      p->alphas[table->first_constraint + table->boundary[first].constraint], p->scales, period, length);
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
     return APROVER_OK;
@@ -131,16 +132,16 @@ static aprover_status columns_on_coset(const apr_prover *p, const apr_prover_tab
     const uint32_t level = t->plan->level;
     *columns = (apr_coset_columns){NULL, 0};
     if (f.count == 0) return APROVER_OK;
-    if (coset < 1u << p->plan.log_blowup) {
-        const apr_commitment *c = phase == APR_PHASE_PREPROCESSED ? apr_preprocessed_tree(p->job->preprocessed, level)
-                                                            : &p->levels[level].trees[phase];
+    const apr_commitment *c = phase == APR_PHASE_PREPROCESSED ? apr_preprocessed_tree(p->job->preprocessed, level)
+                                                        : &p->levels[level].trees[phase];
+    if (coset < c->kept) {
         columns->values = c->matrix.values + c->matrix.stride * t->plan->first_column[phase] + t->length * coset;
         columns->stride = c->matrix.stride;
         return APROVER_OK;
     }
     *columns = (apr_coset_columns){*out, t->length};
     *out += t->length * f.count;
-    return apr_evaluate(p, &f, (uint32_t *)(uintptr_t)columns->values, t->length, &shift, 0);
+    return apr_evaluate(p, &f, (uint32_t *)(uintptr_t)columns->values, t->length, &shift, 1);
 }
 
 static aprover_status evaluate_coset(const apr_prover *p, const apr_prover_table *t, uint32_t number, fp shift, apr_fxv q) {
@@ -247,9 +248,14 @@ aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t) {
     fp y[APR_MAX_CHUNKS], matrix[APR_MAX_CHUNKS * APR_MAX_CHUNKS];
     for (uint32_t i = 0; i < c; i++) {
         const fp shift = evaluation_shift(p, t, i);
-        apr_fxv q = {t->quotient + (size_t)i * FX_DEGREE * t->stride, t->stride};
+        uint32_t *coefficients = t->quotient + (size_t)i * FX_DEGREE * t->stride;
+        apr_fxv q = {coefficients, t->stride};
+        if (apr_quotient_in_place(p, t)) {
+            const apr_commitment *matrix = &p->levels[t->plan->level].trees[APR_PHASE_QUOTIENT];
+            q = (apr_fxv){apr_committed(matrix, t->plan->first_column[APR_PHASE_QUOTIENT]), matrix->matrix.stride};
+        }
         aprover_status status = evaluate_coset(p, t, i, shift, q);
-        if (status == APROVER_OK) status = apr_interpolate(p, q.values, q.stride, FX_DEGREE, log_n, fp_inv(shift));
+        if (status == APROVER_OK) status = apr_interpolate(p, coefficients, t->stride, q.values, q.stride, FX_DEGREE, log_n, fp_inv(shift));
         if (status != APROVER_OK) return status;
         y[i] = fp_sqr_times(shift, log_n);
     }

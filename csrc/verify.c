@@ -67,20 +67,6 @@ size_t aprover_verify_memory(const aprover_air *air, const aprover_parameters *p
     return lay_out(&v, 0);
 }
 
-aprover_status aprover_proof_parameters(const aprover_air *air, const uint8_t *proof, size_t length,
-                                        aprover_parameters *parameters, aprover_error *error) {
-    apr_plan plan;
-    aprover_status status = APROVER_OK;
-    if (air == NULL || proof == NULL || parameters == NULL) status = APROVER_ERROR_ARGUMENT;
-    else if (length < APR_PARAMETER_BYTES) status = APROVER_REJECT_TRUNCATED;
-    else {
-        apr_parameters_read(proof, parameters);
-        status = apr_plan_make(air, parameters, &plan);
-    }
-    if (error != NULL) *error = (aprover_error){(int32_t)status, 0, 0};
-    return status;
-}
-
 /* ---- reading the proof front to back ---- */
 
 /* The next part of so many bytes, or NULL. */
@@ -292,15 +278,32 @@ static aprover_status check_trees(apr_verifier *v) {
     return APROVER_OK;
 }
 
-static aprover_status run(apr_verifier *v, const uint8_t *caps, const uint32_t *publics, const uint8_t *statement,
-                          size_t statement_length) {
-    head h = {.phase_caps = {[APR_PHASE_PREPROCESSED] = caps}};
+/* Steps 1 to 3, which take no memory but the verifier itself. */
+static aprover_status begin(apr_verifier *v, head *h, aprover_parameters *parameters) {
     aprover_status status;
-    if ((status = read_head(v, &h)) != APROVER_OK) return status;
-    if ((status = check_sums(v, &h)) != APROVER_OK) return status;
-    if ((status = replay(v, &h, publics, statement, statement_length)) != APROVER_OK) return status;
-    if ((status = check_nonce(v, h.nonce)) != APROVER_OK) return status;
-    if ((status = read_openings(v, &h)) != APROVER_OK) return status;
+    if (v->length < APR_PARAMETER_BYTES) return apr_reject(v, APROVER_REJECT_TRUNCATED, 0, 0);
+    apr_parameters_read(v->proof, parameters);
+    if ((status = apr_plan_make(v->air, parameters, &v->plan)) != APROVER_OK) return apr_reject(v, status, 0, 0);
+    if ((status = read_head(v, h)) != APROVER_OK) return status;
+    return check_sums(v, h);
+}
+
+aprover_status aprover_proof_head(const aprover_air *air, const uint8_t *proof, size_t length, aprover_parameters *parameters,
+                                  aprover_error *error) {
+    aprover_error ignored;
+    apr_verifier v = {.air = air, .proof = proof, .length = length, .error = error != NULL ? error : &ignored};
+    head h;
+    *v.error = (aprover_error){0, 0, 0};
+    if (air == NULL || proof == NULL || parameters == NULL) return apr_reject(&v, APROVER_ERROR_ARGUMENT, 0, 0);
+    return begin(&v, &h, parameters);
+}
+
+/* Steps 4 to 14. */
+static aprover_status go_on(apr_verifier *v, const head *h, const uint32_t *publics, const uint8_t *statement, size_t statement_length) {
+    aprover_status status;
+    if ((status = replay(v, h, publics, statement, statement_length)) != APROVER_OK) return status;
+    if ((status = check_nonce(v, h->nonce)) != APROVER_OK) return status;
+    if ((status = read_openings(v, h)) != APROVER_OK) return status;
     if ((status = check_trees(v)) != APROVER_OK) return status;
     return apr_check_queries(v);
 }
@@ -311,13 +314,13 @@ aprover_status aprover_verify(const aprover_air *air, const uint8_t *caps, size_
     aprover_error ignored;
     apr_verifier v = {.air = air, .proof = proof, .length = length, .error = error != NULL ? error : &ignored};
     aprover_parameters parameters;
+    head h = {.phase_caps = {[APR_PHASE_PREPROCESSED] = caps}};
     *v.error = (aprover_error){0, 0, 0};
     if (air == NULL || proof == NULL || (publics == NULL && air->publics > 0) || (statement == NULL && statement_length > 0) ||
         (caps == NULL && caps_length > 0))
         return apr_reject(&v, APROVER_ERROR_ARGUMENT, 0, 0);
-    aprover_status status = aprover_proof_parameters(air, proof, length, &parameters, v.error);
+    const aprover_status status = begin(&v, &h, &parameters);
     if (status != APROVER_OK) return status;
-    apr_plan_make(air, &parameters, &v.plan);
     if (caps_length != apr_caps_bytes(&v.plan, APR_PHASE_PREPROCESSED)) return apr_reject(&v, APROVER_ERROR_ARGUMENT, 0, 0);
     const size_t needed = lay_out(&v, 0);
     if (memory == NULL || ((uintptr_t)memory & 63) != 0 || bytes < needed) return apr_reject(&v, APROVER_ERROR_MEMORY, 0, needed);
@@ -328,7 +331,7 @@ aprover_status aprover_verify(const aprover_air *air, const uint8_t *caps, size_
     }
     v.hash = apr_hash_kernels_for((enum apr_path)path);
     v.kernels = apr_verify_kernels_for((enum apr_path)path);
-    return run(&v, caps, publics, statement, statement_length);
+    return go_on(&v, &h, publics, statement, statement_length);
 }
 
 /* ---- dispatch ---- */

@@ -55,7 +55,7 @@ static vx numerator(const apr_point_group *g, const uint32_t *columns, size_t m,
 
 /* One halving: values at y_m and -y_m = y_{m+n} to those of the fold at y_m^2. half_inverse: 1 / (2 y_0); zeta^m steps from y_0 to y_m. */
 static inline void halve(vx *values, int n, v8 half_inverse, fp zeta_inverse, vx beta) {
-    const v8 half = v8_set1(fp_inv(fp_from_u32(2)));
+    const v8 half = v8_set1(fp_power_of_half(1));
     for (int m = 0; m < n; m++) {
         vx even = vx_scale(vx_add(values[m], values[m + n]), half);
         vx odd = vx_scale(vx_sub(values[m], values[m + n]), half_inverse);
@@ -66,8 +66,8 @@ static inline void halve(vx *values, int n, v8 half_inverse, fp zeta_inverse, vx
 
 /* The fold of a coset of 8 is three halvings: by beta on y, beta^2 on y^2, beta^4 on y^4; of 4, two; of 2, one. */
 static vx fold_values(vx *values, uint32_t log_arity, v8 x_inverse, fx beta) {
-    v8 half_inverse = v8_mul(x_inverse, v8_set1(fp_inv(fp_from_u32(2))));
-    fp zeta = fp_inv(fp_root(log_arity));
+    v8 half_inverse = v8_mul(x_inverse, v8_set1(fp_power_of_half(1)));
+    fp zeta = fp_root_inverse(log_arity);
     for (int n = 1 << log_arity >> 1; n > 0; n /= 2) {
         halve(values, n, half_inverse, zeta, vx_set1(beta));
         half_inverse = v8_mul(half_inverse, half_inverse);
@@ -85,8 +85,8 @@ static vx fold_group(const apr_query_job *job, const apr_point_group *g, const u
     const int arity = 1 << job->log_arity;
     vx values[APR_MAX_ARITY];
     fx point = g->point, beta = job->beta;
-    fp step = zeta, step_inverse = fp_inv(zeta);
-    v8 half_inverse = v8_mul(x_inverse, v8_set1(fp_inv(fp_from_u32(2))));
+    fp step = zeta, step_inverse = fp_root_inverse(job->log_arity);
+    v8 half_inverse = v8_mul(x_inverse, v8_set1(fp_power_of_half(1)));
     for (int m = 0; m < arity; m++) values[m] = numerator(g, columns, (size_t)m, (size_t)arity);
     for (int n = arity / 2; n > 0; n /= 2) {
         v8 y = x;

@@ -17,7 +17,7 @@ import pytest
 from aprover.cli.page import page
 from aprover.telemetry import Run
 from aprover.telemetry.run import Fate
-from tests.support.runs import batch, random_run, recorded, request
+from tests.support.runs import batch, help_with, random_run, recorded, request
 
 REQUESTS = int(os.environ.get("APROVER_PAGE_REQUESTS", "20000"))
 """Of the large run; the page is made for 100,000, but the suite has to be quick."""
@@ -134,6 +134,7 @@ def small() -> Run:
                 *request(9, (9.5, "submitted", {})),
                 *batch(1, 2.0, 2.75, [1], predicted=0.5, reason="workers are sooner", queue_wait=1.0),
                 *batch(2, 6.25, 8.75, [5], placement="split", reason="long enough", worker="aprover worker 2"),
+                *help_with(2, 6.5, 8.0, worker="aprover worker 1"),
             ],
             seconds=10.0,
         )
@@ -305,6 +306,10 @@ class TestPointing:
         assert "workers are sooner" in text
         assert "predicted\n500 ms" in text
         assert "of it in C\n375 ms" in text
+        seen.page.mouse.move(*seen.place_of(f"[xOf(7), {bar}.y + 10]"))
+        text = seen.page.locator("#tip").inner_text()
+        assert "help with batch 2" in text
+        assert "took\n1.5 s" in text
         seen.page.mouse.move(*seen.place_of("[xOf(2.4), 5]"))
         assert not seen.page.locator("#tip").is_visible()
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import aprover
-from aprover import Engine, EngineStatistics, Proof
+from aprover import Engine, EngineStatistics, Proof, programs
 from aprover.cli import app
 from aprover.cli import stress as module
 from aprover.cli.stress import DEFAULT_MIX, Settings, parse_mix, percentiles, stress
@@ -153,11 +153,15 @@ class TestCalibrate:
         assert str(calibration.calibration_file()) in out
 
     def test_json_has_every_shape(self) -> None:
-        """Measured, and predicted before, after, and unseen."""
-        shapes = json.loads(invoke("calibrate", "--largest", "9", "-s", "0.5", "--json", "--dry-run").stdout)["shapes"]
-        assert {shape["rows"] for shape in shapes if shape["program"] == "fibonacci"} == {2**k for k in range(3, 10)}
+        """Of every program, measured, and predicted before, at first use, after, and unseen."""
+        shapes = json.loads(invoke("calibrate", "--largest", "9", "-s", "15", "--json", "--dry-run").stdout)["shapes"]
+        rows = {shape["rows"] for shape in shapes if (shape["program"], shape["zk"]) == ("Fibonacci", False)}
+        assert rows == {2**k for k in range(3, 10)}
+        assert {(shape["program"], shape["zk"]) for shape in shapes} == {
+            (program, zk) for program in programs.__all__ for zk in (False, True)
+        }
         for shape in shapes:
-            assert min(shape[name] for name in ("seconds", "before", "after", "unseen")) > 0
+            assert min(shape[name] for name in ("seconds", "before", "first_use", "after", "unseen")) > 0
 
     def test_a_dry_run_keeps_nothing(self) -> None:
         """Only looks."""

@@ -213,8 +213,8 @@ def view(console: Console) -> LiveView:
     return LiveView("20 tasks under trio", seconds=10, workers=2, cache_bytes=2**28, console=console)
 
 
-def painted(shown: LiveView) -> str:
-    console = Console(file=io.StringIO(), width=110, color_system=None)
+def painted(shown: LiveView, width: int = 110) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     console.print(shown.render())
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -242,6 +242,23 @@ class TestLiveView:
             "3 callers",
         ):
             assert expected in text
+
+    @pytest.mark.parametrize("width", [80, 100, 140])
+    def test_figures_are_never_cut_but_what_was_before(self, width: int) -> None:
+        """On a narrow terminal the sparklines are shorter, and end with the latest sample all the same."""
+        shown = view(Console(file=io.StringIO(), force_terminal=True))
+        busy = EngineStatistics(
+            requests=10**6, waiters=12_345, queued=1_234, parked=1_234, inline=12_345, offloaded=123_456
+        )
+        with shown:
+            for i in range(1, 61):
+                shown.update(sample(i / 4, statistics=busy, before=EngineStatistics(), answered=0 if i < 60 else 500))
+            text = painted(shown, width)
+        assert "…" not in text
+        assert "12,345 callers, 1,234 proofs queued, 1,234 not admitted" in text
+        throughput = next(line for line in text.splitlines() if "throughput" in line).rstrip("│ ")
+        assert throughput.endswith("▁█")
+        assert all(len(line) == width for line in text.splitlines())
 
     def test_before_the_first_sample_it_says_that_it_starts(self) -> None:
         """Rather than nothing."""

@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trio
+from numpy.typing import NDArray
 
 import aprover
+from aprover import programs
 from aprover.engine import calibration
 from aprover.engine.cost import CostModel
+from aprover.engine.families import every_family, fibonacci, fibonacci_u64
 
 
 @pytest.fixture(autouse=True)
@@ -74,19 +78,41 @@ class TestCalibrationFile:
 
     def test_measuring_keeps_to_its_time_and_times_quick_shapes_well(self) -> None:
         """Roughly: a shape that has begun is finished."""
-        points = calibration.measure([calibration.fibonacci(7), calibration.fibonacci(30)], seconds=0.05)
+        points = calibration.measure([fibonacci(7), fibonacci(30)], seconds=0.05)
         assert [point.work.rows for point in points] == [8, 32]
         assert all(0 < point.seconds < 0.1 and point.repeats >= 5 for point in points)
-        assert calibration.measure([calibration.fibonacci(7)], seconds=0) == []
+        assert calibration.measure([fibonacci(7)], seconds=0) == []
+
+    def test_a_trace_in_python_is_no_part_of_what_is_measured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is learned apart, as it is the program's own."""
+        real = aprover.FibonacciU64.trace
+
+        def slow(self: aprover.FibonacciU64, out: NDArray[np.uint32]) -> None:
+            until = time.thread_time() + 0.02
+            while time.thread_time() < until:
+                pass
+            real(self, out)
+
+        monkeypatch.setattr(aprover.FibonacciU64, "trace", slow)
+        (point,) = calibration.measure([fibonacci_u64(7)], seconds=0.1)
+        assert not point.work.native
+        assert 0 < point.seconds < 0.02
+
+    def test_families_are_of_one_shape_each_and_of_every_program(self) -> None:
+        """Other numbers give other inputs, and the same work."""
+        families = list(every_family(9))
+        assert {family.program for family in families} == set(programs.__all__)
+        for family in families:
+            assert family.make(1) != family.make(2)
+            assert calibration.work_of_program(family.make(3), zk=family.zk) is calibration.work_of_family(family)
 
     def test_a_fit_predicts_what_it_has_seen(self) -> None:
         """Here from invented times: three times what the shipped model says."""
         prior = CostModel()
         points = []
         for n in (7, 100, 1000):
-            program = aprover.Fibonacci(n)
-            work = calibration.work_of_program(program)
-            points.append(calibration.Point(program, work, 3 * prior.predict(work), 1))
+            work = calibration.work_of_family(fibonacci(n))
+            points.append(calibration.Point(fibonacci(n), work, 3 * prior.predict(work), 1))
         model = calibration.fitted(points)
         assert [model.predict(point.work) for point in points] == pytest.approx([p.seconds for p in points], rel=0.1)
 
@@ -96,8 +122,7 @@ class TestFirstUse:
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """Measuring takes no time; how often it was asked for."""
         asked: list[int] = []
-        program = aprover.Fibonacci(7)
-        point = calibration.Point(program, calibration.work_of_program(program), 1.0, 1)
+        point = calibration.Point(fibonacci(7), calibration.work_of_family(fibonacci(7)), 1.0, 1)
 
         def measure(**_: object) -> list[calibration.Point]:
             asked.append(1)
@@ -135,6 +160,16 @@ class TestFirstUse:
         """And half a measurement is neither used nor kept."""
         assert self.models(wanted=False) == []
         assert calibration.load() is None
+
+    @pytest.mark.parametrize(("count", "models"), [(2, 0), (3, 1)])
+    def test_a_slow_machine_fits_what_it_had_time_for(
+        self, monkeypatch: pytest.MonkeyPatch, count: int, models: int
+    ) -> None:
+        """If that is enough; else the next engine tries again."""
+        point = calibration.Point(fibonacci(7), calibration.work_of_family(fibonacci(7)), 1.0, 1)
+        monkeypatch.setattr(calibration, "measure", lambda **_: [point] * count)
+        assert len(self.models()) == models
+        assert (calibration.load() is not None) == bool(models)
 
     @pytest.mark.parametrize("word", ["0", "off", "NO"])
     def test_it_can_be_turned_off(self, word: str, monkeypatch: pytest.MonkeyPatch, quick: list[int]) -> None:

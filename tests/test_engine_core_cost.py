@@ -24,7 +24,7 @@ from aprover.engine.cost import (
     commitment_work,
     work_of,
 )
-from aprover.security import Shape, TableShape, choose
+from aprover.security import Parameters, Shape, TableShape, choose
 from tests.support.engine_core import work
 
 
@@ -156,6 +156,33 @@ class TestFeatures:
         parameters = choose(shape, 100)
         assert work_of(shape, parameters, instructions=(5,)).native
         assert not work_of(shape, parameters, instructions=(5,), trace="mine").native
+
+    def test_what_hides_or_is_filled_in_or_needs_new_memory_costs_more(self) -> None:
+        """Masks and salts are drawn; Python fills columns; pages come from the system."""
+        shape = one_table(10, 8, 20, 3)
+        model = CostModel()
+
+        def cost(zk: bool = False, **settings: Any) -> float:
+            return model.predict_proof(work_of(shape, choose(shape, 100, zk=zk), instructions=(50,), **settings))
+
+        assert cost() < cost(trace="mine") < cost(trace="mine", filled=4)
+        assert cost() < cost(memory=2**24) < cost(memory=2**24, fresh=True)
+        hidden = work_of(shape, choose(shape, 100, zk=True), instructions=(50,))
+        assert hidden.features[FEATURES.index("random words")] > 4 * 1024
+        assert cost() < cost(zk=True)
+
+    def test_the_parameters_are_those_of_the_proof(self) -> None:
+        """Whichever they are: of twice the blowup, and half of the queries, say."""
+        shape = one_table(12, 8, 20, 3)
+        low, high = Parameters(1, 200, 0), Parameters(2, 100, 0)
+        counts = [
+            dict(zip(FEATURES, work_of(shape, parameters, instructions=(50,)).features, strict=True))
+            for parameters in (low, high)
+        ]
+        assert counts[1]["lane compressions"] == pytest.approx(2 * counts[0]["lane compressions"], rel=0.01)
+        assert counts[0]["butterflies"] < counts[1]["butterflies"] < 2 * counts[0]["butterflies"]
+        assert counts[1]["gathers"] < counts[0]["gathers"]
+        assert counts[1]["instructions"] == counts[0]["instructions"]
 
 
 class TestLearning:

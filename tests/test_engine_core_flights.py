@@ -511,6 +511,23 @@ class TestSplit:
         assert task.team == "team"
         assert not task.leave[0]
 
+    def test_each_help_is_told_twice(self) -> None:
+        """When a worker enters, and when it comes back: for its batch, or to do something else."""
+        shell, batch = self.split()
+        shell.core.events = True
+        shell.perform(shell.core.offer_help(batch, "team"))
+        _, effects = shell.core.pull("two")
+        assert [(event.name, event.fields["batch"]) for event in effects.events] == [("help_started", batch.number)]
+        shell.clock.now += 0.25
+        _, effects = shell.core.pull("two")
+        told = [(event.name, event.fields["batch"], event.fields.get("seconds")) for event in effects.events]
+        assert told == [("help_finished", batch.number, 0.25), ("help_started", batch.number, None)]
+        shell.finish(batch)
+        shell.perform(shell.core.close("wait"))
+        task, effects = shell.core.pull("two")
+        assert task is STOP
+        assert [event.name for event in effects.events] == ["help_finished"]
+
     def test_it_is_not_split_when_others_wait_or_none_is_idle(self) -> None:
         """Two proofs on two workers lose nothing."""
         shell = Shell(policy=AdaptivePolicy())

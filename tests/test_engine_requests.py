@@ -570,6 +570,7 @@ class TestFailures:
             return real(*args, **settings)
 
         async with aprover.open_engine(policy=aprover.AlwaysInline()) as engine:
+            await engine.prove(fresh())  # a worker has to be the first to make one of this shape
             programs = [fresh() for _ in range(200)]
             with monkeypatch.context() as patch:
                 patch.setattr(owner, name, interrupted)

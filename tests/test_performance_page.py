@@ -1,4 +1,4 @@
-"""The performance page says what was measured."""
+"""The performance page and the README say what was measured."""
 
 from __future__ import annotations
 
@@ -7,17 +7,44 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.report import BLOCK, BLOCKS, DOCUMENT, NOT_MEASURED, fill, seconds
+from benchmarks.report import BLOCK, BLOCKS, DOCUMENTS, NOT_MEASURED, fill, seconds
 
 
 class TestPage:
-    def test_the_tables_are_those_of_the_last_runs(self) -> None:
+    @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+    def test_the_tables_are_those_of_the_last_runs(self, document: Path) -> None:
         """Numbers and figures cannot disagree: `make bench-report` changes nothing."""
-        assert fill(DOCUMENT.read_text()) == DOCUMENT.read_text()
+        assert fill(document.read_text()) == document.read_text()
 
     def test_every_table_has_its_place(self) -> None:
-        """No block is left out of the page, and none appears twice."""
-        assert sorted(found["name"] for found in BLOCK.finditer(DOCUMENT.read_text())) == sorted(BLOCKS)
+        """No block is left out of the pages, and none appears twice."""
+        text = "".join(document.read_text() for document in DOCUMENTS)
+        assert sorted(found["name"] for found in BLOCK.finditer(text)) == sorted(BLOCKS)
+
+    def test_without_figures_the_readme_promises_nothing(self, tmp_path: Path) -> None:
+        """Each line of its table says that it was not measured; with figures, what they are."""
+        lines = BLOCKS["face"](tmp_path).splitlines()[2:]
+        assert all(NOT_MEASURED in line for line in lines)
+        (tmp_path / "engine.jsonl").write_text(json.dumps({"name": "hit, trio", "value": 3.25}))
+        assert "| 3.25 µs | `make bench` |" in BLOCKS["face"](tmp_path)
+
+    def test_the_price_of_zero_knowledge_is_the_ratio(self, tmp_path: Path) -> None:
+        """Of the time of the masked proof to that of the plain one next to it."""
+        plain = {
+            "rows": [8, 32],
+            "columns": [2, 3],
+            "prove": 2e-3,
+            "verify": 1e-4,
+            "bytes": 1024,
+            "mib": 0,
+            "waited": 0,
+        }
+        case = plain | {"zk": plain | {"prove": 5e-3, "bytes": 2048}}
+        (tmp_path / "programs.json").write_text(json.dumps({"cases": {"Some": case}}))
+        assert "| Some | 8 x 2 + 32 x 3 | 2.00 ms | 100 µs | 1.0 KiB | 0 MiB | 2.5 | 2.0 KiB |" in BLOCKS["programs"](
+            tmp_path
+        )
+        assert "2.5 to 2.5 times as long" in BLOCKS["face"](tmp_path)
 
     def test_a_block_that_was_edited_by_hand_is_made_anew(self, tmp_path: Path) -> None:
         """What stands in a block never matters; without figures it says so."""

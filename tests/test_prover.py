@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,11 +14,11 @@ from numpy.typing import NDArray
 
 import aprover
 from aprover import loading, prover
-from aprover.air import AirBuilder, Program, private
+from aprover.air import AirBuilder, CompiledAir, Program, private
 from aprover.air.field import P
-from aprover.backends import Control, backend_named, prepare_proof, prove_prepared
-from aprover.errors import ProgramError, ProveError, VerificationError
-from aprover.programs import Fibonacci, Poseidon2Chain
+from aprover.backends import Control, backend_named, prepare_proof, prove_prepared, recipe_for
+from aprover.errors import ProgramError, ProofFormatError, ProveError, VerificationCode, VerificationError
+from aprover.programs import Fibonacci, FibonacciU64, Poseidon2Chain
 from aprover.proof import Proof, shape_of
 from aprover.security import Parameters, choose, layout_of
 
@@ -164,6 +166,7 @@ class TestProofs:
         layout, in_c = layout_of(shape_of(air), parameters), prover.proof_shape_in_c(air, parameters)
         assert in_c["chunks"] == [table.chunks for table in layout.tables]
         assert in_c["level"] == [table.level for table in layout.tables]
+        assert in_c["length"] == [layout.levels[table.level].log_length for table in layout.tables]
         assert (in_c["openings"], in_c["folds"], in_c["narrow"]) == (layout.openings, layout.folds, layout.narrow)
 
     def test_progress_reaches_its_end(self) -> None:
@@ -186,10 +189,10 @@ class TestZeroKnowledge:
     @pytest.mark.parametrize("program", [Fibonacci(20), Relay(16, 5)], ids=named)
     def test_both_ways_to_a_backend_mask(self, program: Program) -> None:
         """A proof that was prepared says the same as one that was made at once, and the verifier asks for neither."""
-        options: dict[str, Any] = {"security": 100, "prefer": "time", "control": Control(), "zk": True}
-        (prepared,) = prove_prepared([prepare_proof(program, **options)])
+        options: dict[str, Any] = {"security": 100, "prefer": "time", "zk": True}
+        (prepared,) = prove_prepared([prepare_proof(recipe_for(program, **options), program, control=Control())])
         assert isinstance(prepared, Proof)
-        for proof in (prepared, backend_named("stark").prove(program, **options)):
+        for proof in (prepared, backend_named("stark").prove(program, control=Control(), **options)):
             assert proof.parameters.zk
             assert proof.security.proven_bits >= 100
             assert aprover.verify(proof, program=type(program)) == program.statement()
@@ -231,6 +234,43 @@ class TestPreprocessedColumns:
         assert loading.preprocessed_caps(air, Parameters(2, 7)) == one.caps
         assert loading.preprocessed(Fibonacci(20).compiled(), Parameters(2, 20)) is None
         assert loading.preprocessed_caps(Fibonacci(20).compiled(), Parameters(2, 20)) == b""
+
+    @pytest.mark.parametrize("program", [Squares(9, 70), FibonacciU64(2**16)], ids=named)
+    def test_what_a_verifier_refuses_at_once_costs_it_nothing(self, program: Program) -> None:
+        """The head of a proof is looked at before columns are extended as far as its parameters ask."""
+        claim = program.compiled(), program.compiled().publics(program.statement()), program.statement().to_bytes()
+        loading.load(program.compiled())
+        tracemalloc.start()
+        try:
+            for log_blowup in range(1, 7):
+                for body in (Parameters(log_blowup, 8).to_bytes(), Parameters(log_blowup, 8).to_bytes() + bytes(100)):
+                    with pytest.raises(ProofFormatError) as caught:
+                        prover.verify(*claim, body)
+                    assert caught.value.code is VerificationCode.TRUNCATED
+            assert tracemalloc.get_traced_memory()[1] < 100_000
+        finally:
+            tracemalloc.stop()
+
+    def test_a_verifier_keeps_no_commitment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It keeps the caps, and makes those that a masked proof's lengths ask for once, however many its queries."""
+        made: list[weakref.ref[loading.Preprocessed]] = []
+
+        def commit(air: CompiledAir, parameters: Parameters, inner: Any = loading._commit) -> loading.Preprocessed:
+            commitment: loading.Preprocessed = inner(air, parameters)
+            made.append(weakref.ref(commitment))
+            return commitment
+
+        monkeypatch.setattr(loading, "_commit", commit)
+        air = Squares(6, 71).compiled(zk=True)
+        for queries in range(21, 40):
+            assert len(loading.preprocessed_caps(air, Parameters(2, queries, zk=True))) == 32
+        assert [one() for one in made] == [None]
+        longer = Parameters(2, 200, zk=True)
+        assert loading.preprocessed_caps(air, longer) != loading.preprocessed_caps(air, Parameters(2, 21, zk=True))
+        assert len(made) == 2
+        proved = loading.preprocessed(air, Parameters(2, 21, zk=True))
+        assert proved is not None
+        assert loading.preprocessed_caps(air, Parameters(2, 22, zk=True)) == proved.caps
 
     def test_threads_share_a_commitment(self) -> None:
         """Proofs made at once with the same one are those made alone."""

@@ -23,13 +23,15 @@ from aprover.security import (
     SecurityReport,
     Shape,
     choose,
+    costs,
     layout_of,
     minimal_queries,
     predicted_time,
     proof_size,
     security_report,
+    usual_bytes,
 )
-from aprover.security.chooser import MARGIN, MAX_COMMITTED_BYTES, SMALL_LOG_HEIGHT, TRADE
+from aprover.security.chooser import DEAREST, MARGIN, MAX_COMMITTED_BYTES, SMALL_LOG_HEIGHT, TRADE
 from aprover.security.costs import Tree, committed_bytes, expected_opening, trees
 from aprover.security.shape import PHASES
 from aprover.security.soundness import LOG2_FIELD, Code, cached_report, log2_falling
@@ -568,6 +570,15 @@ class TestRounds:
         assert log2_falling(a, q) == pytest.approx(math.log2(math.perm(a, q)), abs=1e-8)
 
 
+def opened(leaves: set[int], log_leaves: int, cap_log: int) -> tuple[int, int]:
+    """How many leaves and digests section 6's multi-proof of a tree has."""
+    nodes, digests = leaves, 0
+    for _ in range(log_leaves - cap_log):
+        digests += sum(1 for node in nodes if node ^ 1 not in nodes)
+        nodes = {node >> 1 for node in nodes}
+    return len(leaves), digests
+
+
 class TestProofSize:
     """Expected bytes."""
 
@@ -577,11 +588,8 @@ class TestProofSize:
         leaves = digests = sets = 0
         for indices in itertools.combinations(range(1 << log_indices), queries):
             # which of the equal blocks an index is in does not matter, as long as they are equal
-            opened = {index % (1 << log_leaves) for index in indices}
-            sets, leaves = sets + 1, leaves + len(opened)
-            for _ in range(log_leaves - cap_log):
-                digests += sum(1 for node in opened if node ^ 1 not in opened)
-                opened = {node >> 1 for node in opened}
+            found = opened({index % (1 << log_leaves) for index in indices}, log_leaves, cap_log)
+            sets, leaves, digests = sets + 1, leaves + found[0], digests + found[1]
         return Fraction(leaves, sets), Fraction(digests, sets)
 
     @pytest.mark.parametrize("cap_log", [0, 2, 5])
@@ -616,28 +624,32 @@ class TestProofSize:
         claim = instance.air, instance.publics, instance.statement
         assert len(toy_prover.prove(*claim, parameters.to_bytes(), instance.traces)) == proof_size(shape, parameters)
 
-    @pytest.mark.parametrize("zk", [False, True])
-    def test_proofs_of_several_tables_have_this_size_on_average(self, zk: bool) -> None:
-        """Masked or not: the mean length of ten proofs is within 2% of the expectation."""
-        instance, parameters = toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(1, 9, cap_log=1, zk=zk)
-        lengths = [
-            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.traces))
-            for i in range(10)
-        ]
-        expected = proof_size(shape_of(toy_air.decode(instance.air)), parameters)
-        assert sum(lengths) / len(lengths) == pytest.approx(expected, rel=0.02)
+    @pytest.mark.parametrize(
+        ("instance", "parameters"),
+        [
+            (toy_programs.fibonacci(7), Parameters(2, 12)),
+            (toy_programs.mixer(6, 20), Parameters(1, 7, cap_log=2)),
+            (toy_programs.mixer(6, 20), Parameters(2, 7, zk=True)),
+            (toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(1, 9, cap_log=1)),
+            (toy_tables.ledger(toy_tables.Sizes(5, 3, 7)), Parameters(2, 9, cap_log=1, zk=True)),
+        ],
+        ids=["narrow", "wide", "masked", "tables", "masked tables"],
+    )
+    def test_a_proof_has_this_size_for_the_indices_it_drew(
+        self, instance: toy_programs.Instance, parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With each tree's expectation replaced by the count for the proof's own indices, its length to the byte."""
+        claim = instance.air, instance.publics, instance.statement
+        proof, run = toy_prover.prove_run(*claim, parameters.to_bytes(), instance.traces)
 
-    def test_real_proofs_have_this_size_on_average(self) -> None:
-        """Twenty proofs with random indices: the mean length is within 2% of the expectation."""
-        instance, parameters = toy_programs.fibonacci(7), Parameters(2, 12)
-        lengths = [
-            len(toy_prover.prove(instance.air, instance.publics, bytes([i]), parameters.to_bytes(), instance.traces))
-            for i in range(20)
-        ]
-        assert len(set(lengths)) > 1
-        assert sum(lengths) / len(lengths) == pytest.approx(
-            proof_size(shape_of(toy_air.decode(instance.air)), parameters), rel=0.02
-        )
+        def opening(tree: Tree, log_indices: int, queries: int, cap_log: int) -> tuple[int, int]:
+            """An index lies in one of `blowup` blocks, and so does the leaf that it leads to."""
+            assert len(run.indices) == queries
+            indices, leaves = 1 << log_indices >> parameters.log_blowup, 1 << tree.log_leaves >> parameters.log_blowup
+            return opened({at // indices * leaves + at % leaves for at in run.indices}, tree.log_leaves, cap_log)
+
+        monkeypatch.setattr(costs, "expected_opening", opening)
+        assert len(proof) == proof_size(shape_of(toy_air.decode(instance.air)), parameters)
 
     def test_the_trees_are_those_of_section_6(self) -> None:
         """Narrow: coset leaves, and layers from the first on; wide: row leaves, and layer 0 too."""
@@ -662,14 +674,15 @@ class TestProofSize:
         assert masked[0].leaf_bytes == 8
 
 
-Preference = Literal["time", "size"]
+Preference = Literal["time", "size", "fastest"]
+PREFERENCES: tuple[Preference, ...] = ("time", "size", "fastest")
 
 
 class TestChoose:
     """Parameters for a shape and wanted bits."""
 
     @settings(max_examples=40)
-    @given(shapes(20), st.sampled_from([80, 100, 110.5, 128]), st.sampled_from(["time", "size"]), st.booleans())
+    @given(shapes(20), st.sampled_from([80, 100, 110.5, 128]), st.sampled_from(PREFERENCES), st.booleans())
     def test_what_is_chosen_is_strong_enough(self, shape: Shape, bits: float, prefer: Preference, zk: bool) -> None:
         """Either the report of the parameters carries the bits, with a margin, or none can and the error says so."""
         try:
@@ -685,7 +698,7 @@ class TestChoose:
             rest = min(term.bits for term in report.terms if term.name != "hash")
             assert rest >= bits + MARGIN - 1e-9
 
-    @pytest.mark.parametrize("prefer", ["time", "size"])
+    @pytest.mark.parametrize("prefer", PREFERENCES)
     @pytest.mark.parametrize("log_height", [9, 12, 20])
     def test_the_margin_is_kept(self, log_height: int, prefer: Preference) -> None:
         """Parameters that reach the bits by less than the margin are not taken."""
@@ -699,7 +712,7 @@ class TestChoose:
         assert reached(choose(shape, bits, prefer)) >= bits + MARGIN
 
     @settings(max_examples=40)
-    @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(["time", "size"]))
+    @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(PREFERENCES))
     def test_no_query_too_many(self, shape: Shape, bits: int, prefer: Preference) -> None:
         """With one query fewer the bits are missed."""
         try:
@@ -711,7 +724,7 @@ class TestChoose:
             assert min(term.bits for term in report.terms if term.name != "hash") < bits + MARGIN
 
     @settings(max_examples=40)
-    @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(["time", "size"]))
+    @given(shapes(), st.sampled_from([100, 128]), st.sampled_from(PREFERENCES))
     def test_independent_coefficients_only_where_needed(self, shape: Shape, bits: int, prefer: Preference) -> None:
         """Where they are chosen, powers at that blowup miss the bits with any number of queries."""
         try:
@@ -730,16 +743,53 @@ class TestChoose:
     @settings(max_examples=30)
     @given(shapes(), st.sampled_from([100, 120]))
     def test_each_preference_has_its_way(self, shape: Shape, bits: int) -> None:
-        """Neither kind of parameters is more than 3% worse in what it prefers than the other kind."""
+        """No kind of parameters is more than 3% worse in what it prefers than the other kinds."""
         try:
-            fast, small = choose(shape, bits), choose(shape, bits, "size")
+            usual, small, fast = (choose(shape, bits, prefer) for prefer in PREFERENCES)
         except SecurityError:
             assume(False)
+        assert predicted_time(shape, fast) <= TRADE * predicted_time(shape, usual)
+        assert proof_size(shape, small) <= TRADE * proof_size(shape, usual)
+        assert committed_bytes(shape, small) <= max(MAX_COMMITTED_BYTES, committed_bytes(shape, usual))
         if shape.log_height > SMALL_LOG_HEIGHT:
-            assert predicted_time(shape, fast) <= TRADE * predicted_time(shape, small)
-        if committed_bytes(shape, fast) <= MAX_COMMITTED_BYTES:
-            assert proof_size(shape, small) <= TRADE * proof_size(shape, fast)
-            assert committed_bytes(shape, small) <= MAX_COMMITTED_BYTES
+            assert predicted_time(shape, usual) <= DEAREST * TRADE * predicted_time(shape, small)
+
+    @settings(max_examples=60)
+    @given(shapes(22), st.sampled_from([80, 100, 120]), st.booleans())
+    def test_a_proof_is_no_larger_than_usual(self, shape: Shape, bits: int, zk: bool) -> None:
+        """Unless that more than doubles the time; and where the fastest is no larger anyway, it is as good."""
+        try:
+            usual, small, fast = (choose(shape, bits, prefer, zk) for prefer in PREFERENCES)
+        except SecurityError:
+            assume(False)
+        allowed = usual_bytes(shape, bits)
+        least = predicted_time(shape, fast)
+        assert predicted_time(shape, usual) <= DEAREST * TRADE * least
+        if proof_size(shape, fast) <= allowed:
+            assert proof_size(shape, usual) <= allowed
+            assert predicted_time(shape, usual) <= TRADE**2 * least
+        elif predicted_time(shape, small) <= DEAREST / TRADE * least and proof_size(shape, small) <= allowed:
+            assert proof_size(shape, usual) <= allowed
+
+    @pytest.mark.parametrize("log_height", range(3, 23))
+    def test_two_columns_are_as_small_as_others_make_them(self, log_height: int) -> None:
+        """At every height; and up to 2^14 rows, where the fastest are within a few percent of that, about as fast."""
+        shape = fibonacci(log_height)
+        usual, fast = choose(shape), choose(shape, prefer="fastest")
+        assert proof_size(shape, usual) <= usual_bytes(shape)
+        assert predicted_time(shape, usual) <= (1.1 if log_height <= 14 else DEAREST) * predicted_time(shape, fast)
+
+    def test_what_is_usual_grows_smoothly(self) -> None:
+        """By the square of the number of levels, by the columns of all tables, and by the bits."""
+        assert usual_bytes(fibonacci(20)) == pytest.approx(240 * 1024)
+        assert usual_bytes(fibonacci(20), 50) == pytest.approx(120 * 1024)
+        assert usual_bytes(shape_of(airs(table(10, 12)))) == pytest.approx(60 * 1024 + 4320)
+        assert usual_bytes(ledger(12)) > usual_bytes(fibonacci(12))
+
+    def test_masks_of_a_lower_tree_make_no_larger_proof(self) -> None:
+        """A short trace is masked to the length of one that is a little longer, and costs no more."""
+        sizes = [proof_size(shape, choose(shape, zk=True)) for shape in map(wide, range(3, 8))]
+        assert max(sizes) < 1.1 * min(sizes)
 
     @pytest.mark.parametrize("shape", [fibonacci(3), fibonacci(9), ledger(3), ledger(12), wide(3, 8), wide(10)])
     def test_masks_are_within_reach_of_every_height(self, shape: Shape) -> None:
@@ -752,21 +802,21 @@ class TestChoose:
 
     def test_size_is_bought_with_time(self) -> None:
         """For a large trace the small proof is at most half as long, and takes longer to make."""
-        fast, small = choose(fibonacci(18)), choose(fibonacci(18), prefer="size")
+        fast, small = choose(fibonacci(18), prefer="fastest"), choose(fibonacci(18), prefer="size")
         assert proof_size(fibonacci(18), small) < proof_size(fibonacci(18), fast) / 2
         assert predicted_time(fibonacci(18), small) > predicted_time(fibonacci(18), fast)
 
     def test_fastest_by_trying_everything(self) -> None:
         """For one shape: no blowup, grinding and query count that reaches the bits is predicted to be 3% faster."""
-        shape = fibonacci(12)
+        shape = fibonacci(16)
         best = math.inf
         for log_blowup, grinding in itertools.product(range(1, 7), range(21)):
             queries = minimal_queries(shape, log_blowup, grinding, False, 100 + MARGIN)
             assert queries is not None
             best = min(best, predicted_time(shape, Parameters(log_blowup, queries, grinding)))
-        assert best <= predicted_time(shape, choose(shape)) <= TRADE * best
+        assert best <= predicted_time(shape, choose(shape, prefer="fastest")) <= TRADE * best
 
-    @pytest.mark.parametrize("prefer", ["time", "size"])
+    @pytest.mark.parametrize("prefer", PREFERENCES)
     @pytest.mark.parametrize(
         "shape",
         [
@@ -801,7 +851,7 @@ class TestChoose:
         assert caught.value.reachable == pytest.approx(out_of_domain - MARGIN, abs=0.01)
 
     @settings(max_examples=25)
-    @given(shapes(), st.sampled_from(["time", "size"]))
+    @given(shapes(), st.sampled_from(PREFERENCES))
     def test_what_is_reachable_is_reached(self, shape: Shape, prefer: Preference) -> None:
         """Asking for the reachable bits succeeds; asking for a twentieth of a bit more does not."""
         with pytest.raises(SecurityError) as caught:

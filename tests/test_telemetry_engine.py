@@ -15,7 +15,7 @@ import trio.testing
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 
 import aprover
-from aprover import AdaptivePolicy, AlwaysInline, AlwaysOffload, Engine, Fibonacci
+from aprover import AdaptivePolicy, AlwaysInline, AlwaysOffload, Engine, Fibonacci, FixedPolicy
 from aprover.engine.calibration import work_of_program
 from aprover.telemetry import Timeline
 from tests.programs_for_tests import Tribonacci
@@ -120,7 +120,32 @@ class TestStories:
         async with aprover.open_engine(policy=policy, workers=2, trace=told) as engine:
             await engine.prove(Fibonacci(LARGE))
         assert told.named("completed")[0]["placement"] == "split"
-        assert told.named("batch_started")[0]["placement"] == "split"
+        (batch,) = told.named("batch_started")
+        assert batch["placement"] == "split"
+        # Whether the other worker comes in time, and how often, is its own affair; it tells of each time twice.
+        begun, ended = told.named("help_started"), told.named("help_finished")
+        assert len(begun) == len(ended)
+        assert {help_["batch"] for help_ in [*begun, *ended]} <= {batch["batch"]}
+        assert all(help_["seconds"] >= 0 for help_ in ended)
+
+    async def test_why_it_waits_is_told_when_it_is_queued(self) -> None:
+        """Whether or not a policy was asked, and the same as in the end, unless something else came between."""
+        told = Told()
+        work_of_program(Fibonacci(400))
+        work_of_program(Fibonacci(LARGE))
+        work_of_program(Tribonacci(300))
+        async with aprover.open_engine(policy=AlwaysOffload(), trace=told) as engine:
+            await engine.prove(Fibonacci(400))
+            await engine.prove(Fibonacci(27_000))
+            await engine.prove(Tribonacci(300))
+            await engine.prove(Fibonacci(LARGE))
+        reasons = ["too long for the loop", "its shape is new", "it runs Python", "too long for the loop"]
+        assert [queued["reason"] for queued in told.named("queued")] == reasons
+        assert [done["reason"] for done in told.named("completed")] == reasons
+        async with aprover.open_engine(policy=FixedPolicy(thresholds=((0.0, 1),)), trace=told) as engine:
+            await engine.prove(Fibonacci(400))
+        assert told.named("queued")[-1]["reason"] == "counted at the end of the tick"
+        assert told.named("completed")[-1]["reason"] == "enough for threads"
 
     async def test_hits_and_joins(self) -> None:
         """One flight for all who join, and none for a hit."""

@@ -17,7 +17,7 @@ from aprover.cli.page import MOST_LANES, page, page_data
 from aprover.telemetry import Run, capture_timeline
 from aprover.telemetry.perfetto import trace_events
 from aprover.telemetry.run import Bar, Fate, RequestSpan, percentile
-from tests.support.runs import LOOP, Told, batch, recorded, request
+from tests.support.runs import LOOP, Told, batch, help_with, recorded, request
 
 FLIGHT = {"flight": 1, "predicted": 0.002, "reason": "workers are sooner"}
 
@@ -98,6 +98,24 @@ class TestBars:
             ]
         )
         assert (bar.placement, bar.predicted) == ("split", 0.4)
+
+    def test_help_is_a_bar_on_the_helper_s_lane_and_no_batch(self) -> None:
+        """It counts as busy, and neither as a batch nor as another proof."""
+        queued = request(1, (0.0, "submitted", {}), (0.0, "queued", {"flight": 1}))
+        run = Run.of(recorded([*queued, *batch(1, 0.0, 1.0, [1], placement="split"), *help_with(1, 0.25, 0.75)]))
+        made, help_ = run.bars
+        assert (help_.is_help, made.is_help) == (True, False)
+        assert (help_.lane.thread, help_.number, help_.start, help_.end) == ("aprover worker 2", 1, 0.25, 0.75)
+        assert (help_.programs, help_.flights) == (made.programs, ())
+        figures = run.figures()
+        assert (figures.batches, figures.batch_size, figures.workers, figures.occupancy) == (1, 1.0, 2, 0.75)
+        assert [(line.placement, line.batches) for line in run.reasons()] == [("split", 1)]
+
+    def test_help_that_does_not_end_reaches_the_end_and_a_beginning_that_was_missed_is_no_help(self) -> None:
+        """A recording begins and ends anywhere."""
+        begun = Run.of(recorded(help_with(1, 0.5, None), seconds=1.0))
+        assert [(bar.is_help, bar.finished, bar.end) for bar in begun.bars] == [(True, False, 1.0)]
+        assert Run.of(recorded(help_with(1, 0.5, 0.75)[1:], seconds=1.0)).bars == ()
 
     def test_inline_work_is_a_bar_on_the_caller_s_thread(self) -> None:
         """From the decision to the end of its flight."""
@@ -234,7 +252,7 @@ class TestRealRuns:
 
 
 NAMES = ["submitted", "joined", "queued", "inline", "batch_started", "batch_finished", "flight_ended", "completed"]
-NAMES += ["hit", "cancelled", "rejected", "failed", "of the future"]
+NAMES += ["help_started", "help_finished", "hit", "cancelled", "rejected", "failed", "of the future"]
 NUMBER = st.none() | st.integers(0, 4)
 TIME = st.none() | st.floats(0, 10)
 WORD = st.none() | st.text(max_size=4)
@@ -302,6 +320,14 @@ class TestAnyRun:
 
 
 class TestPerfetto:
+    def test_help_is_named_for_what_it_is(self) -> None:
+        """On the helper's own thread."""
+        run = Run.of(recorded([*batch(1, 0.0, 1.0, [1], placement="split"), *help_with(1, 0.25, 0.75)]))
+        events = list(trace_events(run))
+        threads = {event["args"]["name"]: event["tid"] for event in events if event["name"] == "thread_name"}
+        (help_,) = [event for event in events if event["ph"] == "X" and event["tid"] == threads["aprover worker 2"]]
+        assert (help_["name"], help_["dur"], help_["args"]["batch"]) == ("help with ?", 500_000, 1)
+
     def test_batches_are_complete_events_and_requests_have_both_ends(self) -> None:
         """With the times in microseconds, each on its thread."""
         done = {"placement": "offload", "batch": 1, "flight": 1, "reason": "workers are sooner"}

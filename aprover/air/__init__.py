@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .builder import AirBuilder, Bus, Column, Expr, FixedTable, TableBuilder
 from .compiled import CompiledAir, CompiledTable
-from .program import Params, Program, compile_program, private, program_from_statement, public
+from .program import Form, Params, Program, compile_program, names_of, private, program_from_statement, public
 
 __all__ = [
     "AirBuilder",
@@ -14,10 +14,12 @@ __all__ = [
     "CompiledTable",
     "Expr",
     "FixedTable",
+    "Form",
     "Params",
     "Program",
     "TableBuilder",
     "compile_program",
+    "names_of",
     "private",
     "program_from_statement",
     "public",

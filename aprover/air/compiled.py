@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import attrs
 
 from ..errors import VerificationCode, VerificationError, shown
 from ..statement import Statement, Value
-from .field import P, is_element
+from .field import P
 from .filling import Filling
 
 PublicSlot = tuple[str, str, int | None] | tuple[str, int]
@@ -131,11 +132,9 @@ class CompiledAir:
             VerificationError: Code ``STATEMENT``; a value is missing, is too many, or is not an int in ``[0, P)``.
                 A value too many counts because no constraint would bind it.
         """
-        values = self.input_values(statement.public_inputs)
         if len(statement.public_outputs) != self.outputs:
             raise _unfit(f"{len(statement.public_outputs)} public outputs, but the program has {self.outputs}")
-        values += [_element(f"public output {i}", value) for i, value in enumerate(statement.public_outputs)]
-        return values
+        return self._elements([*self._flat(statement.public_inputs), *statement.public_outputs])
 
     def input_values(self, public_inputs: tuple[Value, ...]) -> list[int]:
         """The first part of `publics`: the values of `Statement.public_inputs`.
@@ -143,23 +142,33 @@ class CompiledAir:
         Raises:
             VerificationError: As `publics`.
         """
-        values: list[int] = []
-        if len(public_inputs) != len(self.inputs):
-            raise _unfit(f"{len(public_inputs)} public inputs, but the program has {len(self.inputs)}")
-        for (name, length), given in zip(self.inputs, public_inputs, strict=True):
+        return self._elements(self._flat(public_inputs))
+
+    def _flat(self, given: tuple[Value, ...]) -> list[Any]:
+        if len(given) != len(self.inputs):
+            raise _unfit(f"{len(given)} public inputs, but the program has {len(self.inputs)}")
+        values: list[Any] = []
+        for (name, length), value in zip(self.inputs, given, strict=True):
             if length is None:
-                values.append(_element(name, given))
-            elif type(given) is not tuple or len(given) != length:
-                raise _unfit(f"public input {name} = {shown(given)} is not a tuple of {length} ints")
+                values.append(value)
+            elif type(value) is not tuple or len(value) != length:
+                raise _unfit(f"public input {name} = {shown(value)} is not a tuple of {length} ints")
             else:
-                values += [_element(f"{name}[{i}]", value) for i, value in enumerate(given)]
+                values += value
+        return values
+
+    def _elements(self, values: list[Any]) -> list[int]:
+        """These, the first of `public_spec`, if all are field elements."""
+        for slot, value in zip(self.public_spec, values, strict=False):
+            if type(value) is not int or not 0 <= value < P:
+                raise _unfit(f"{_name_of(slot)} = {shown(value)} is not an int from 0 to {P - 1}")
         return values
 
 
-def _element(name: str, value: object) -> int:
-    if not is_element(value):
-        raise _unfit(f"{name} = {shown(value)} is not an int from 0 to {P - 1}")
-    return value
+def _name_of(slot: PublicSlot) -> str:
+    if len(slot) == 2:
+        return f"public output {slot[1]}"
+    return slot[1] if slot[2] is None else f"{slot[1]}[{slot[2]}]"
 
 
 def _unfit(message: str) -> VerificationError:

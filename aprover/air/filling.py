@@ -166,6 +166,12 @@ class Filling:
         return not (self._counted or self._masks or any(part.ranges for part in self._parts))
 
     @property
+    def steps(self) -> int:
+        """What there is to fill, in columns: limbs of range checks, and what each side of a lookup is looked up in."""
+        limbs = sum(max(1, len(item.columns)) for part in self._parts for item in part.ranges)
+        return limbs + sum(len(bus.lookups) + len(bus.providers) for bus in self._counted)
+
+    @property
     def counted_buses(self) -> frozenset[int]:
         """The numbers of the buses on which tuples are looked up."""
         return frozenset([bus.number for bus in self._counted])

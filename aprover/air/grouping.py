@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..statement import Value
 from .compiled import CompiledAir
-from .program import Program, exact_form, role_names
+from .program import Program, exact_form, names_of
 from .stacking import outputs_in_cells
 
 __all__ = ["FROM_TRACE", "Group", "exact_inputs", "group", "native_arguments", "publics_of"]
@@ -35,7 +35,7 @@ class Group:
     @property
     def parameters(self) -> tuple[tuple[str, Value], ...]:
         """As in the members' statements."""
-        return tuple([(name, getattr(self.members[0], name)) for name in role_names(self.program, None)])
+        return tuple([(name, getattr(self.members[0], name)) for name in names_of(self.program).parameters])
 
 
 class _Kind(NamedTuple):
@@ -47,7 +47,7 @@ class _Kind(NamedTuple):
 
 @functools.lru_cache(maxsize=512)
 def _kind(program: Any) -> _Kind:
-    names, inputs = role_names(program, None), role_names(program, "public")
+    names, inputs = names_of(program).parameters, names_of(program).inputs
     generator = next(cls for cls in program.__mro__ if "native_trace" in cls.__dict__)
     outputs = next(cls for cls in program.__mro__ if "public_outputs" in cls.__dict__)
     return _Kind(
@@ -61,7 +61,7 @@ def _nothing(_: object) -> None:
     return None
 
 
-def _as_tuple(names: list[str]) -> Callable[[Program], tuple[Any, ...]]:
+def _as_tuple(names: tuple[str, ...]) -> Callable[[Program], tuple[Any, ...]]:
     if len(names) > 1:
         return cast("Callable[[Program], tuple[Any, ...]]", operator.attrgetter(*names))
     return lambda program: tuple([getattr(program, name) for name in names])
@@ -101,7 +101,7 @@ def exact_inputs(programs: Iterable[Program]) -> list[object]:
         cls = type(program)
         reader = readers.get(cls)
         if reader is None:
-            reader = readers[cls] = _as_tuple([field.name for field in attrs.fields(cast(Any, cls))])
+            reader = readers[cls] = _as_tuple(names_of(cls).all)
         found.append((cls, exact_form(reader(program))))
     return found
 

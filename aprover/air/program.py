@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast, dataclass_transform
 
 import attrs
 
 from ..errors import AproverError, ProgramError, VerificationCode, VerificationError, shown
-from ..statement import Statement, Value
+from ..statement import Statement, StatementForm, Value
 from .builder import AirBuilder
 from .compiled import CompiledAir
 from .field import P, is_element
 
-__all__ = ["Params", "Program", "compile_program", "private", "program_from_statement", "public", "shipped"]
+__all__ = [
+    "Form",
+    "Params",
+    "Program",
+    "compile_program",
+    "names_of",
+    "private",
+    "program_from_statement",
+    "public",
+    "shipped",
+]
 
 _ROLE = "aprover"
 _PUBLIC = "public"
@@ -166,28 +177,7 @@ class Program:
             ProgramError: The AIR is wrong, or the outputs are not ints in ``[0, P)``, or a public input or output is
                 read by no constraint.
         """
-        cached = self.__dict__.get("_statement")
-        if cached is not None:
-            return cast(Statement, cached)
-        air = self.compiled()
-        outputs = self.public_outputs()
-        if type(outputs) is not tuple:
-            raise ProgramError(field="public_outputs()", value=outputs, allowed="a tuple of ints")
-        for i, value in enumerate(outputs):
-            if not is_element(value):
-                raise ProgramError(field=f"public_outputs()[{i}]", value=value, allowed=f"an int from 0 to {P - 1}")
-        statement = Statement(
-            program=self.id,
-            parameters=tuple(self._parameters().items()),
-            public_inputs=tuple([getattr(self, f.name) for f in _fields(type(self)) if _role(f) == _PUBLIC]),
-            public_outputs=outputs,
-        )
-        try:
-            air.publics(statement)
-        except VerificationError as error:
-            raise ProgramError(f"{self.id}: the constraints do not fit the public values: {error.args[1]}") from None
-        self.__dict__["_statement"] = statement
-        return statement
+        return self._form().claim(self)[0]
 
     def compiled(self, *, zk: bool = False) -> CompiledAir:
         """The AIR for this instance's parameters; cached by class and parameters.
@@ -198,19 +188,23 @@ class Program:
         Raises:
             ProgramError: The AIR is wrong; see `AirBuilder.compile`.
         """
-        name = "_compiled_zk" if zk else "_compiled"
+        return self._form(zk=zk).air
+
+    def _form(self, *, zk: bool = False) -> Form:
+        """The AIR and what else instances with the same parameters share; cached, with errors, as `compiled`."""
+        name = "_made_zk" if zk else "_made"
         cached = self.__dict__.get(name)
         if cached is None:
-            cached = self.__dict__[name] = _compile(Params(type(self), self._parameters()), zk)
-        return cast(CompiledAir, cached)
+            cached = self.__dict__[name] = _form_of(Params(type(self), self._parameters()), zk)
+        return cast(Form, cached)
 
     def _parameters(self) -> dict[str, Value]:
-        return {f.name: getattr(self, f.name) for f in _fields(type(self)) if _role(f) is None}
+        return {name: getattr(self, name) for name in names_of(type(self)).parameters}
 
     def _key(self) -> tuple[object, ...]:
         key = self.__dict__.get("_exact")
         if key is None:
-            key = tuple([exact_form(getattr(self, f.name)) for f in _fields(type(self))])
+            key = tuple([exact_form(getattr(self, name)) for name in names_of(type(self)).all])
             self.__dict__["_exact"] = key
         return cast("tuple[object, ...]", key)
 
@@ -229,7 +223,7 @@ class Program:
 
     def __getstate__(self) -> dict[str, Any]:
         # Fields only: a cached hash means nothing in another process.
-        return {f.name: getattr(self, f.name) for f in _fields(type(self))}
+        return {name: getattr(self, name) for name in names_of(type(self)).all}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -240,15 +234,54 @@ def compile_program(cls: type[Program], parameters: Mapping[str, Value], *, zk: 
 
     It does not run the program's own validators; `program_from_statement` does.
     """
-    return _compile(Params(cls, parameters), zk)
+    return _form_of(Params(cls, parameters), zk).air
+
+
+@attrs.frozen(eq=False)
+class Form:
+    """What all instances of a program with the same parameters have in common.
+
+    Attributes:
+        air: Their constraints.
+    """
+
+    air: CompiledAir
+    _statements: StatementForm
+    _inputs: tuple[str, ...]
+
+    def claim(self, program: Program) -> tuple[Statement, list[int]]:
+        """What a proof of `program` claims, and its public values in the AIR's order. Made once for each instance.
+
+        Raises:
+            ProgramError: As `Program.statement`.
+        """
+        cached = program.__dict__.get("_claim")
+        if cached is None:
+            cached = program.__dict__["_claim"] = self._claim(program)
+        return cast("tuple[Statement, list[int]]", cached)
+
+    def _claim(self, program: Program) -> tuple[Statement, list[int]]:
+        outputs = program.public_outputs()
+        if type(outputs) is not tuple:
+            raise ProgramError(field="public_outputs()", value=outputs, allowed="a tuple of ints")
+        for i, value in enumerate(outputs):
+            if not is_element(value):
+                raise ProgramError(field=f"public_outputs()[{i}]", value=value, allowed=f"an int from 0 to {P - 1}")
+        statement = self._statements.fill(tuple([getattr(program, name) for name in self._inputs]), outputs)
+        try:
+            return statement, self.air.publics(statement)
+        except VerificationError as error:
+            message = f"{program.id}: the constraints do not fit the public values: {error.args[1]}"
+            raise ProgramError(message) from None
 
 
 @functools.lru_cache(maxsize=512)  # which does not keep failures
-def _compile(params: Params, zk: bool) -> CompiledAir:
-    compiled = _describe(params).compile(zk=zk)
-    if zk and compiled.data == (plain := _compile(params, False)).data:
+def _form_of(params: Params, zk: bool) -> Form:
+    cls = params._program
+    air = _describe(params).compile(zk=zk)
+    if zk and air.data == (plain := _form_of(params, False)).air.data:
         return plain
-    return compiled
+    return Form(air, StatementForm(cls.id, tuple(params._values.items())), names_of(cls).inputs)
 
 
 def _describe(params: Params) -> AirBuilder:
@@ -345,6 +378,33 @@ def _refused(message: str) -> VerificationError:
 # Fields
 
 
+@attrs.frozen(eq=False)
+class Names:
+    """The names of a program's fields, in their order."""
+
+    all: tuple[str, ...]
+    parameters: tuple[str, ...]
+    inputs: tuple[str, ...]
+    """The public ones."""
+    pick: Callable[[tuple[object, ...]], object]
+    """Of the values of all fields those of the parameters: one alone, if there is one."""
+
+
+def _names_of(cls: type) -> Names:
+    """Of all instances of `cls`."""
+    fields = _fields(cls)
+    places = [i for i, f in enumerate(fields) if _role(f) is None]
+    return Names(
+        all=tuple([f.name for f in fields]),
+        parameters=tuple([fields[i].name for i in places]),
+        inputs=tuple([f.name for f in fields if _role(f) == _PUBLIC]),
+        pick=operator.itemgetter(*places) if places else lambda _: None,
+    )
+
+
+names_of: Callable[[type], Names] = functools.lru_cache(maxsize=1024)(_names_of)
+
+
 def _fields(cls: type) -> tuple[attrs.Attribute[Any], ...]:
     return cast("tuple[attrs.Attribute[Any], ...]", attrs.fields(cls))
 
@@ -352,11 +412,6 @@ def _fields(cls: type) -> tuple[attrs.Attribute[Any], ...]:
 @attrs.frozen
 class _Frozen:
     """For its `__setattr__`, which all frozen attrs classes share."""
-
-
-def role_names(cls: type, role: str | None) -> list[str]:
-    """The names of a program's fields with this role, in order; None stands for its parameters."""
-    return [field.name for field in _fields(cls) if _role(field) == role]
 
 
 def _role(field: attrs.Attribute[Any]) -> str | None:

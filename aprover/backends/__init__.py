@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import get_args
 
+from ..arenas import give_back
 from ..errors import ProgramError
 from .aggregating import PreparedAggregate, check_aggregatable, prepare_aggregate, verify_aggregate
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
     PreparedProof,
+    Recipe,
     StarkBackend,
     Team,
     keep_commitment,
     prepare_proof,
     prove_prepared,
+    recipe_for,
     stark_parameters,
 )
 from .trace import TraceBackend
@@ -26,16 +29,19 @@ __all__ = [
     "PreparedAggregate",
     "PreparedProof",
     "ProvingCancelled",
+    "Recipe",
     "Team",
     "backend_named",
     "check_aggregatable",
     "check_prefer",
     "check_security",
     "field_names",
+    "give_back",
     "keep_commitment",
     "prepare_aggregate",
     "prepare_proof",
     "prove_prepared",
+    "recipe_for",
     "stark_parameters",
     "verify_aggregate",
 ]
@@ -65,6 +71,6 @@ def check_security(bits: object, field: str = "security") -> None:
 
 
 def check_prefer(prefer: object) -> None:
-    """Raises ProgramError unless `prefer` is ``"time"`` or ``"size"``."""
+    """Raises ProgramError unless `prefer` is one of `Prefer`."""
     if prefer not in get_args(Prefer):
         raise ProgramError(field="prefer", value=prefer, allowed=" or ".join(map(repr, get_args(Prefer))))

@@ -16,6 +16,7 @@ from ..aggregate import MAX_GROUPS, MAX_STATEMENTS, AggregateProof, ClaimGroup, 
 from ..air import CompiledAir, Program
 from ..air.grouping import Group, group, native_arguments, publics_of
 from ..air.stacking import Stack, copies, fits, most_runs, refusal, stack
+from ..arenas import arena
 from ..errors import ProgramError, SecurityError
 from ..loading import c_parameters, ffi, lib, load
 from ..proof import shape_of
@@ -183,13 +184,13 @@ def _prove(groups: Sequence[Group], order: Sequence[int], chosen: Layout, contro
     claims = encode_claims([_claim(one, at) for one, at in zip(groups, chosen.stacks, strict=True)], order)
     template, memory, bound = _job(air, chosen.parameters)
     proof = np.empty(bound, dtype=np.uint8)
-    arena = prover.arena(memory)
+    begin, size = arena(memory)
     job = ffi.new("aprover_job *", template[0])
-    held: list[object] = [arena]
+    held: list[object] = []
     job.publics = job.found = values = ffi.from_buffer("uint32_t[]", publics)
     job.statement, job.statement_length = statement, _ = ffi.from_buffer("uint8_t[]", claims), len(claims)
     job.proof, job.proof_capacity = output, _ = ffi.from_buffer("uint8_t[]", proof), bound
-    job.arena, job.arena_bytes = ffi.from_buffer(arena), len(arena)
+    job.arena, job.arena_bytes = begin, size
     job.cancel = cancel = ffi.from_buffer("int32_t[]", control.cancel_flag)
     job.progress = progress = ffi.from_buffer("uint32_t[]", control.progress_value)
     held += [values, statement, output, cancel, progress]

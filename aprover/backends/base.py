@@ -8,10 +8,10 @@ import attrs
 
 from ..air import Program
 from ..proof import BackendName, Proof
+from ..security import Prefer
 
 __all__ = ["Backend", "Control", "Cost", "Prefer", "ProvingCancelled", "field_names"]
 
-Prefer = Literal["time", "size"]
 Phase = Literal["queued", "trace", "prove"]
 
 

@@ -15,17 +15,18 @@ from ..air import CompiledAir, Program, program_from_statement
 from ..errors import SecurityError
 from ..proof import HEADER_BYTES, BackendName, Proof, shape_of
 from ..prover import Team
-from ..security import Parameters, choose, predicted_time, proof_size, security_report
-from ..statement import Statement
+from ..security import Parameters, Shape, choose, predicted_time, proof_size, security_report
 from .base import Control, Cost, Prefer
 
 __all__ = [
     "PreparedProof",
+    "Recipe",
     "StarkBackend",
     "Team",
     "keep_commitment",
     "prepare_proof",
     "prove_prepared",
+    "recipe_for",
     "stark_parameters",
 ]
 
@@ -45,13 +46,11 @@ class StarkBackend:
 
     def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:
         """See `Backend.prove`."""
-        shape = shape_of(program.compiled(zk=zk))
-        parameters = choose(shape, security, prefer, zk)
-        statement = program.statement()
-        control.check()
-        control.phase = "prove"
-        body = prover.prove(program, parameters, control=control)
-        return Proof(self.name, statement, body, shape)
+        recipe = recipe_for(program, security=security, prefer=prefer, zk=zk)
+        (result,) = prove_prepared([prepare_proof(recipe, program, control=control)])
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def verify(self, proof: Proof, *, program: type[Program] | Program | None, min_security: int) -> None:
         """See `Backend.verify`. Takes milliseconds at most; never needs private inputs."""
@@ -81,31 +80,42 @@ def is_zero_knowledge(body: bytes) -> bool:
 
 
 @attrs.frozen(eq=False)
+class Recipe:
+    """What all proofs of one program with the same parameters and settings have in common."""
+
+    plan: prover.Plan
+    shape: Shape
+
+
+@attrs.frozen(eq=False)
 class PreparedProof:
     """A STARK proof that is ready to be made."""
 
-    statement: Statement
     job: prover.Prepared
+    shape: Shape
 
 
 class _TimedTrace:
     """Stands in for a program while its trace is made, and says how long its trace() took."""
 
-    def __init__(self, program: Program, control: Control, traced: Callable[[float], object]) -> None:
+    def __init__(
+        self, program: Program, control: Control, traced: Callable[[float], object], clock: Callable[[], float]
+    ) -> None:
         self.id = program.id
         self.native_trace = program.native_trace
         self.statement = program.statement
         self._program = program
         self._control = control
         self._traced = traced
+        self._clock = clock
 
     def trace(self, out: NDArray[np.uint32] | Mapping[str, NDArray[np.uint32]]) -> None:
         self._control.phase = "trace"
-        begun = time.perf_counter()
+        begun = self._clock()
         try:
             self._program.trace(out)
         finally:
-            self._traced(time.perf_counter() - begun)
+            self._traced(self._clock() - begun)
         self._control.phase = "prove"
 
 
@@ -130,31 +140,41 @@ def keep_commitment(air: CompiledAir, parameters: Parameters) -> None:
     loading.preprocessed(air, parameters)
 
 
-def prepare_proof(
-    program: Program,
-    *,
-    security: int,
-    prefer: Prefer,
-    control: Control,
-    zk: bool = False,
-    traced: Callable[[float], object] | None = None,
-) -> PreparedProof:
-    """The part of `StarkBackend.prove` before the work, for `prove_prepared`. Runs public_outputs().
-
-    Args:
-        traced: Called with the seconds that the program's own trace() took, if it is not made in C.
+def recipe_for(program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Recipe:
+    """What `prepare_proof` needs for this program and others with the same parameters. Builds the AIR.
 
     Raises:
         As `Backend.prove`.
     """
-    parameters = stark_parameters(program.compiled(zk=zk), security, prefer, zk)
-    statement = program.statement()
+    form = program._form(zk=zk)
+    shape = shape_of(form.air)
+    return Recipe(prover.plan_of(form, choose(shape, security, prefer, zk)), shape)
+
+
+def prepare_proof(
+    recipe: Recipe,
+    program: Program,
+    *,
+    control: Control,
+    traced: Callable[[float], object] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> PreparedProof:
+    """The part of `StarkBackend.prove` before the work, for `prove_prepared`. Runs public_outputs().
+
+    Args:
+        recipe: For this program.
+        traced: Called with the seconds that the program's own trace() took, if it is not made in C.
+        clock: Whose seconds these are.
+
+    Raises:
+        As `Backend.prove`.
+    """
+    job = prover.prepare_by(recipe.plan, program, control=control)
     control.check()
-    job = prover.prepare(program, parameters, control=control)
     if traced is not None and not job.native:
-        job = attrs.evolve(job, program=cast(Program, _TimedTrace(program, control, traced)))
+        job.program = cast(Program, _TimedTrace(program, control, traced, clock))
     control.phase = "prove"
-    return PreparedProof(statement, job)
+    return PreparedProof(job, recipe.shape)
 
 
 def prove_prepared(batch: Sequence[PreparedProof], *, team: Team | None = None) -> list[Proof | Exception]:
@@ -165,6 +185,6 @@ def prove_prepared(batch: Sequence[PreparedProof], *, team: Team | None = None) 
     """
     bodies = prover.prove_prepared([item.job for item in batch], team=team)
     return [
-        body if isinstance(body, Exception) else Proof("stark", item.statement, body, shape_of(item.job.air))
+        body if isinstance(body, Exception) else Proof("stark", item.job.statement, body, item.shape)
         for item, body in zip(batch, bodies, strict=True)
     ]

@@ -32,6 +32,7 @@ class Backend(StrEnum):
 class Preference(StrEnum):
     TIME = "time"
     SIZE = "size"
+    FASTEST = "fastest"
 
 
 @app.command(epilog=report.EXIT_CODES, rich_help_panel=PROOFS)
@@ -41,7 +42,9 @@ def prove(
     values: Values = None,
     security: Annotated[int, typer.Option(help="Proven bits, 1 to 128.")] = 100,
     backend: Annotated[Backend, typer.Option(help="trace: a commitment, checked by computing again.")] = Backend.STARK,
-    prefer: Annotated[Preference, typer.Option(help="A proof quick to make, or a small one.")] = Preference.TIME,
+    prefer: Annotated[
+        Preference, typer.Option(help="A proof quick to make, a small one, or the fastest at any size.")
+    ] = Preference.TIME,
     zk: Annotated[bool, typer.Option("--zk", help="Hide the private inputs; slower.")] = False,
     check: Annotated[bool, typer.Option("--check", help="First name a broken constraint, if there is one.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,

@@ -143,7 +143,9 @@ def explain(
     program: ProgramName,
     values: Values = None,
     security: Annotated[int, typer.Option(help="Proven bits, 1 to 128.")] = 100,
-    prefer: Annotated[Preference, typer.Option(help="A proof quick to make, or a small one.")] = Preference.TIME,
+    prefer: Annotated[
+        Preference, typer.Option(help="A proof quick to make, a small one, or the fastest at any size.")
+    ] = Preference.TIME,
     zk: Annotated[bool, typer.Option("--zk", help="Hide the private inputs; slower.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Self
 
 import attrs
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -98,6 +99,19 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_BLOCKS[1 + round((len(_BLOCKS) - 2) * max(0.0, value) / most)] for value in values)
 
 
+@attrs.frozen
+class _Sparkline:
+    """A sparkline of the latest values, as many as there is room for: what is left by the figures of now."""
+
+    values: Sequence[float]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(1, len(self.values)), len(self.values))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(sparkline(self.values[-options.max_width :]), justify="right")
+
+
 class LiveView:
     """The view, as a context: on a terminal a panel that is drawn anew four times a second, else a line each second.
 
@@ -178,11 +192,11 @@ class LiveView:
         now, seen = lines[-1], sample.statistics
         table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="dim")
         table.add_column(style="bold", no_wrap=True)
-        table.add_column("now", no_wrap=True, ratio=1)
-        table.add_column("lately", style="cyan", no_wrap=True, justify="right")
+        table.add_column("now", no_wrap=True)
+        table.add_column("past", style="cyan", justify="right", ratio=1)
 
         def add(name: str, value: str | Text, history: Sequence[float] = ()) -> None:
-            table.add_row(name, value, sparkline(history))
+            table.add_row(name, value, _Sparkline(history))
 
         add("throughput", f"{now.throughput:,.0f} answers a second", [line.throughput for line in lines])
         times = f"p50 {_ms(now.p50)}  p90 {_ms(now.p90)}  p99 {_ms(now.p99)}  max {_ms(now.worst)}"
@@ -192,7 +206,7 @@ class LiveView:
         busy = Text.assemble(_bar(now.occupancy, "magenta"), f" {now.occupancy:.0%} of {self._workers}")
         add("workers", busy, [line.occupancy for line in lines])
         add("loop late", f"p99 {_ms(now.stall)}  max {_ms(now.worst_stall)}", [line.worst_stall for line in lines])
-        add("waiting", f"{seen.waiters:,} callers, {seen.queued:,} proofs queued, {seen.parked:,} not admitted yet")
+        add("waiting", f"{seen.waiters:,} callers, {seen.queued:,} proofs queued, {seen.parked:,} not admitted")
         placed = f"{seen.inline:,} inline, {seen.offloaded:,} by a worker, {seen.split:,} split"
         add("proofs", f"{placed}; {seen.mean_batch_size:.1f} a batch")
         add(

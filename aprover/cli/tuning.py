@@ -14,6 +14,7 @@ import aprover
 from aprover import ProgramError
 from aprover.engine import calibration
 from aprover.engine.cost import CostModel
+from aprover.engine.families import every_family
 from aprover.engine.workers import usable_cores
 
 from . import report
@@ -110,20 +111,23 @@ def _run_stress(settings: Settings, live: bool, record: Path | None) -> Report:
 
 @app.command(epilog=report.EXIT_CODES, rich_help_panel=ENGINE)
 def calibrate(
-    largest: Annotated[int, typer.Option(min=8, max=22, help="Time narrow traces of up to 2^LARGEST rows.")] = 16,
-    seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="How long to measure, about.")] = 4.0,
+    largest: Annotated[int, typer.Option(min=8, max=22, help="Time narrow traces of up to 2^LARGEST rows.")] = 20,
+    seconds: Annotated[float, typer.Option("--seconds", "-s", min=0, help="How long to measure, about.")] = 20.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do not keep the result.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit the cost model to this machine, show predicted against measured times, and keep it for later engines.
 
-    Errors are of the time predicted before, after the fit, and by a fit that did not see the shape in question.
+    Of every program that is shipped, from tiny to large. Errors are of the time predicted by the model that was there
+    before; by one that knows no more than an engine measures at its first use; by the fit; and by a fit that did not
+    see the program in question.
     """
     with report.reporting(as_json):
         before = calibration.load() or CostModel()
-        points = calibration.measure(_families(largest), seconds=seconds)
+        first = calibration.measure(seconds=min(seconds / 10, calibration.BUDGET_SECONDS))
+        points = calibration.measure(every_family(largest), seconds=seconds)
+        rows = _compared(points, {"before": before, "first_use": calibration.fitted(first)})
         after = calibration.fitted(points)
-        rows = [_compared(points, i, before, after) for i in range(len(points))]
         kept = None if dry_run else calibration.save(after.dumps())
         if as_json:
             print(json.dumps({"shapes": rows, "file": None if kept is None else str(kept)}))
@@ -133,41 +137,45 @@ def calibrate(
             print(f"kept in {kept}" if kept is not None else "the result cannot be kept: no folder to write to")
 
 
-def _families(largest: int) -> list[calibration.Family]:
-    narrow = [calibration.fibonacci(2**k - 1) for k in range(3, largest + 1)]
-    wide = [calibration.poseidon2_chain(2**k) for k in range(3, max(3, largest - 6) + 1)]
-    # Cheap ones first, so that the time is not used up before anything is known of wide traces.
-    size = {id(family): k for group in (narrow, wide) for k, family in enumerate(group)}
-    return sorted(narrow + wide, key=lambda family: size[id(family)])
+_Row = dict[str, str | int | float]
 
 
-def _compared(
-    points: list[calibration.Point], index: int, before: CostModel, after: CostModel
-) -> dict[str, str | int | float]:
-    point = points[index]
-    others = calibration.fitted(points[:index] + points[index + 1 :])
-    return {
-        "program": point.program.id,
-        "rows": point.work.rows,
-        "repeats": point.repeats,
-        "seconds": point.seconds,
-        "before": before.predict(point.work),
-        "after": after.predict(point.work),
-        "unseen": others.predict(point.work),
+def _compared(points: list[calibration.Point], models: dict[str, CostModel]) -> list[_Row]:
+    after = calibration.fitted(points)
+    programs = {point.family.program for point in points}
+    unseen = {
+        program: calibration.fitted([point for point in points if point.family.program != program])
+        for program in programs
     }
+    return [
+        {
+            "program": point.family.program,
+            "size": point.family.size,
+            "zk": point.family.zk,
+            "rows": point.work.rows,
+            "repeats": point.repeats,
+            "seconds": point.seconds,
+            **{name: model.predict_proof(point.work) for name, model in models.items()},
+            "after": after.predict_proof(point.work),
+            "unseen": unseen[point.family.program].predict_proof(point.work),
+        }
+        for point in points
+    ]
 
 
-def _print_calibration(rows: list[dict[str, str | int | float]]) -> None:
-    models = ("before", "after", "unseen")
-    print(f"{'program':<16} {'rows':>9} {'measured us':>12} {'predicted us':>12}" + "".join(f"{m:>9}" for m in models))
+def _print_calibration(rows: list[_Row]) -> None:
+    models = ("before", "first_use", "after", "unseen")
+    heads = "".join(f"{model.replace('_', ' '):>10}" for model in models)
+    print(f"{'program':<31} {'rows':>9} {'measured us':>12} {'predicted us':>12}{heads}")
     errors: dict[str, list[float]] = {model: [] for model in models}
-    for row in sorted(rows, key=lambda row: (row["program"], row["rows"])):
+    for row in sorted(rows, key=lambda row: (row["program"], row["zk"], row["rows"])):
         measured = float(row["seconds"])
         shares = [float(row[model]) / measured - 1 for model in models]
         for model, share in zip(models, shares, strict=True):
             errors[model].append(abs(share))
+        name = f"{row['program']} {row['size']}{', zk' if row['zk'] else ''}"
         times = f"{measured * 1e6:>12,.0f} {float(row['after']) * 1e6:>12,.0f}"
-        print(f"{row['program']:<16} {row['rows']:>9,} {times}" + "".join(f"{share:>+9.0%}" for share in shares))
+        print(f"{name:<31} {row['rows']:>9,} {times}" + "".join(f"{share:>+10.0%}" for share in shares))
     for name, place in (("median error", 0.5), ("95 % within", 0.95)):
         found = [sorted(errors[model])[min(len(rows) - 1, int(place * len(rows)))] for model in models]
-        print(f"{name:<52}" + "".join(f"{share:>9.0%}" for share in found))
+        print(f"{name:<67}" + "".join(f"{share:>10.0%}" for share in found))

@@ -238,10 +238,12 @@ class Asking(EngineLife):
                 limit = min(explicit, port.scope_deadline())
                 answer = self.enter(request, waiter, job, priority, limit, cache)
                 if isinstance(answer, WAITS):
+                    control = answer.flight.control
+                    del answer  # thousands may wait, and all that they hold is there so many times
                     if progress is None:
                         answer = await port.wait(waiter)
                     else:
-                        answer = await _watch(waiter, answer.flight.control, progress)
+                        answer = await _watch(waiter, control, progress)
                 elif isinstance(answer, Hit):
                     if answer.over_budget:
                         await port.pause()
@@ -340,4 +342,4 @@ def _tell_entry(job: Job, answer: Waits) -> None:
     if isinstance(answer, Joined):
         job.emit("joined", flight=flight.number)
     elif isinstance(answer, Parked):
-        job.emit("queued", flight=flight.number, predicted=flight.predicted, parked=True)
+        job.emit("queued", flight=flight.number, predicted=flight.predicted, reason=flight.reason, parked=True)

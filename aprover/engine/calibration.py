@@ -22,26 +22,24 @@ import attrs
 from .. import prover
 from .._version import __version__
 from ..air import Program
-from ..backends import Control, prove_prepared
-from ..programs import Fibonacci, Poseidon2Chain
+from ..backends import Control, prepare_proof, prove_prepared, recipe_for
 from .cost import CostModel, Work
+from .families import Family, fibonacci, fibonacci_u64, poseidon2_chain
 from .request import Request
 from .workers import usable_cores
 
 __all__ = [
     "BUDGET_SECONDS",
     "PROBES",
-    "Family",
     "Point",
     "calibrate",
     "calibration_file",
-    "fibonacci",
     "fitted",
     "keep",
     "load",
     "measure",
-    "poseidon2_chain",
     "save",
+    "work_of_family",
     "work_of_program",
 ]
 
@@ -57,48 +55,47 @@ FOLDER_VARIABLE = "APROVER_CACHE_DIR"
 """The environment's variable for the folder; by default, ``aprover`` in the user's cache folder."""
 
 
-Family = Callable[[int], Program]
-"""Programs of one shape, with other public inputs for each number: the grinding, say, is a matter of luck for each."""
-
-
 @attrs.frozen
 class Point:
     """One timed shape.
 
     Attributes:
-        program: One of that shape.
+        family: Programs of that shape.
         work: Its features.
-        seconds: The median over some proofs of it, on one core, their traces in C included.
+        seconds: The lower quartile over some proofs of it, on one core, traces in C included and traces in Python not:
+            whatever disturbs a measurement makes it longer.
         repeats: How many.
     """
 
-    program: Program
+    family: Family
     work: Work
     seconds: float
     repeats: int
 
 
-def fibonacci(n: int) -> Family:
-    """A narrow trace, of n + 1 rows."""
-    return lambda number: Fibonacci(n, a=number)
+PROBES = (
+    fibonacci(7),
+    fibonacci(4000),
+    poseidon2_chain(8),
+    fibonacci_u64(7),
+    fibonacci(200),
+    fibonacci_u64(255),
+    poseidon2_chain(128),
+)
+"""What tells the weights of the model apart in little time: tiny and larger traces, narrow and wide ones, made in C and
+by Python. What tells most comes first. Those of other programs take longer to compile than there is time."""
+FEWEST = 3
+"""Of these, for a model that is fitted at first use."""
 
 
-def poseidon2_chain(n: int) -> Family:
-    """A wide trace, of n rows."""
-    return lambda number: Poseidon2Chain((number,) * 16, n)
-
-
-PROBES = (fibonacci(7), fibonacci(200), fibonacci(4000), poseidon2_chain(8), poseidon2_chain(128))
-"""What tells the weights of the model apart in little time: tiny and larger traces, narrow and wide ones."""
-
-
-def work_of_program(program: Program) -> Work:
+def work_of_program(program: Program, *, zk: bool = False) -> Work:
     """What the cost model has to know of a proof with the usual settings."""
-    return _request(program).work()
+    return Request(program, 100, "stark", "time", False, zk).work()
 
 
-def _request(program: Program) -> Request:
-    return Request(program, 100, "stark", "time", False)
+def work_of_family(family: Family) -> Work:
+    """What the cost model has to know of one of these."""
+    return work_of_program(family.make(0), zk=family.zk)
 
 
 def measure(
@@ -114,7 +111,7 @@ def measure(
     which others who use the machine do not count.
 
     Args:
-        families: Their traces are made in C.
+        families: Of what shapes.
         seconds: How long to take, roughly. When it has passed, no further shape is begun.
         repeats: The most times that one shape is timed; each gets a fair share of the time.
         wanted: Asked before each shape; no further one is begun if it says no.
@@ -133,16 +130,23 @@ def measure(
 def _timed(family: Family, share: float, repeats: int) -> Point:
     times: list[float] = []
     until = time.perf_counter() + share
-    work = work_of_program(family(0))
+    work = work_of_family(family)
     while len(times) < 2 or (len(times) <= repeats and (time.perf_counter() < until or sum(times) < LEAST_SECONDS)):
-        prepared = _request(family(len(times))).prepare(Control())
-        begun = time.thread_time()
-        (result,) = prove_prepared([prepared])
-        times.append(time.thread_time() - begun)
-        if isinstance(result, Exception):
-            raise result
+        times.append(_seconds(family.make(len(times)), family.zk))
     timed = sorted(times[1:])
-    return Point(family(0), work, timed[len(timed) // 2], len(timed))
+    return Point(family, work, timed[len(timed) // 4], len(timed))
+
+
+def _seconds(program: Program, zk: bool) -> float:
+    traced: list[float] = []
+    recipe = recipe_for(program, security=100, prefer="time", zk=zk)
+    prepared = prepare_proof(recipe, program, control=Control(), traced=traced.append, clock=time.thread_time)
+    begun = time.thread_time()
+    (result,) = prove_prepared([prepared])
+    passed = time.thread_time() - begun
+    if isinstance(result, Exception):
+        raise result
+    return passed - sum(traced)
 
 
 def fitted(points: Iterable[Point], model: CostModel | None = None) -> CostModel:
@@ -177,7 +181,7 @@ def calibrate(replace: Callable[[CostModel], object], wanted: Callable[[], bool]
         model = CostModel.loads(_kept) if _kept is not None else load()
         if model is None:
             points = measure(wanted=wanted)
-            if len(points) < len(PROBES):
+            if len(points) < FEWEST or not wanted():
                 return
             model = fitted(points)
             save(model.dumps())

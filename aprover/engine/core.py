@@ -38,7 +38,7 @@ import attrs
 from ..backends import ProvingCancelled
 from ..proof import Proof
 from .cost import UNKNOWN_WORK, CostModel, Work
-from .flights import Flight, State
+from .flights import CANCELLING, Flight
 from .ledger import HIT_SECONDS, SUBMIT_SECONDS, Ended
 from .messages import (
     NOTHING,
@@ -58,7 +58,7 @@ from .messages import (
     Worker,
 )
 from .placing import RELEASED_AT_ONCE, SAMPLED, Placing
-from .policy import TICK_BUDGET, Placement, Policy
+from .policy import INLINE, OFFLOAD, SPLIT, TICK_BUDGET, Placement, Policy
 from .statistics import EngineStatistics
 
 __all__ = ["Core"]
@@ -279,7 +279,7 @@ class Core(Placing):
             if notice is not None:
                 self._machine.notice.observe(notice, now)
             if state.large.count:
-                self._release(state.large, RELEASED_AT_ONCE, "not for a loop's thread")
+                self._release(state.large, RELEASED_AT_ONCE)
             if state.small.count:
                 batch = self._dispatch_small(state, now, effects, ended)
             again = bool(state.small.count or state.large.count)
@@ -315,9 +315,11 @@ class Core(Placing):
         task: Batch | Help | Stop | None
         with self._lock:
             now = self._clock()
-            self._crew.arrive(worker, now)
+            helped = self._crew.arrive(worker, now)
+            if helped is not None and self.events:
+                self._log(effects, "help_finished", None, batch=helped[0].number, seconds=helped[1])
             if self._drained:
-                return STOP, NOTHING
+                return STOP, effects
             if self._lessons:
                 self._study(now)
             task = self._next_task(worker, now, effects, ended)
@@ -354,7 +356,7 @@ class Core(Placing):
         """
         with self._lock:
             batch.started = True
-            return tuple([flight.state is not State.CANCELLING for flight in batch.flights])
+            return tuple([flight.state is not CANCELLING for flight in batch.flights])
 
     def traced(self, batch: Batch, seconds: float) -> Effects:
         """The user's trace() of a batch of one is over; it took `seconds`, which the cost model learns apart."""
@@ -521,15 +523,11 @@ class Core(Placing):
             self._study(now)
             predicted = self._machine.cost.predict(work)
             load = self._load(None, now)
-            if (
-                work.native
-                and predicted <= self._longest_inline
-                and self._policy.place(predicted, load)[0] is Placement.INLINE
-            ):
-                return predicted, Placement.INLINE
+            if work.native and predicted <= self._longest_inline and self._policy.place(predicted, load)[0] is INLINE:
+                return predicted, INLINE
             if work.splittable and self._policy.split(predicted, load):
-                return predicted, Placement.SPLIT
-            return predicted, Placement.OFFLOAD
+                return predicted, SPLIT
+            return predicted, OFFLOAD
 
     def dump_cost(self) -> str:
         """The cost model as JSON; see `CostModel.dumps`."""

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..security import Parameters, Shape, layout_of
-from ..security.costs import committed_bytes, transforms, trees
+from ..security.costs import SALT_BYTES, transforms, trees
+from ..security.shape import EXTENSION_DEGREE
 
 __all__ = [
     "FEATURES",
@@ -39,34 +40,57 @@ __all__ = [
 
 FEATURES = (
     "call",
+    "calls of Python",
+    "filled columns",
     "cells",
     "butterflies",
     "elements",
     "instructions",
     "instructions at a point",
+    "interactions",
+    "fractions",
     "openings",
     "lane compressions",
     "lone compressions",
+    "random words",
     "gathers",
     "nonces",
     "spilled bytes",
+    "fresh bytes",
 )
 """What is counted; `work_of` says how."""
 
-PRIOR_WEIGHTS = (2.5e-5, 9.5e-10, 6.8e-11, 1.5e-10, 3.2e-10, 5.3e-8, 1.6e-10, 6.0e-8, 3.3e-7, 6.4e-10, 6.3e-9, 1.4e-10)
+PRIOR_WEIGHTS = (
+    9.5e-6,
+    1.5e-5,
+    1.5e-6,
+    1.0e-10,
+    2.3e-10,
+    1.1e-10,
+    2.1e-10,
+    1.2e-8,
+    7.4e-6,
+    1.8e-8,
+    1.1e-11,
+    7.4e-9,
+    4.5e-7,
+    6.3e-9,
+    2.1e-9,
+    2.0e-8,
+    6.7e-11,
+    1.9e-10,
+)
 """Seconds for one of each of `FEATURES`: what decides before there is a fit.
 
-Fitted to narrow and wide traces of 2^3 to 2^18 rows on the project's machine class, of which they predict the median to
-3 %. The counts grow together, so that a weight alone means little; the sum does.
+Fitted to the programs that are shipped, in traces of 2^3 to 2^20 rows, on the project's machine class.
+``make bench-engine BENCH="cost"`` says how well, and ``python -m benchmarks.engine_cost`` fits anew. The counts grow
+together, so that a weight alone means little; the sum does.
 """
 
 CACHED_BYTES = 2**20
-"""Low-degree extensions beyond this no longer stay in a core's own cache."""
+"""Memory beyond this no longer stays in a core's own cache."""
 PRIOR_TRACE_SECONDS = 2e-6
 """One row of a trace() in Python that was never seen: a handful of bytecodes."""
-
-INSTRUCTIONS_PER_FRACTION = 125
-"""What one fraction of a lookup costs on one row, counted in instructions of the bytecode."""
 
 LONGEST_STEP = 0.7
 """The largest error, in the logarithm, that one observation is believed to show: a factor of two."""
@@ -120,26 +144,42 @@ UNKNOWN_SECONDS = 5e-3
 
 
 @functools.lru_cache(maxsize=4096)
-def work_of(shape: Shape, parameters: Parameters, *, instructions: tuple[int, ...], trace: str | None = None) -> Work:
+def work_of(
+    shape: Shape,
+    parameters: Parameters,
+    *,
+    instructions: tuple[int, ...],
+    filled: int = 0,
+    memory: int = 0,
+    fresh: bool = False,
+    trace: str | None = None,
+) -> Work:
     """The features of a STARK proof (docs/protocol.md, section 7), counted as the prover does it.
 
     Args:
         instructions: Of the constraints' bytecode, for each table: `CompiledTable.cost`.
+        filled: What is filled in by Python, in columns: `Filling.steps`.
+        memory: Bytes that one thread needs for the proof.
+        fresh: Whether they are had from the system for each proof anew.
         trace: The program's id if its trace() is Python, None if the trace is made in C.
 
     Raises:
         ProofFormatError: with code `PARAMETERS`: the parameters do not fit the shape.
     """
     layout = layout_of(shape, parameters)
-    cells = constrained = opened = 0
+    moved = transforms(shape, layout, parameters.log_blowup)
+    cells = constrained = interactions = fractions = opened = 0
+    words = EXTENSION_DEGREE * layout.tables[0].length if layout.zk else 0
     for table, place, count in zip(shape.tables, layout.tables, instructions, strict=True):
         cells += table.height * table.columns
-        fractions = INSTRUCTIONS_PER_FRACTION * table.interactions
-        constrained += table.height * (place.chunks * (count + fractions) + fractions)
-        opened += 10 * place.length * (table.openings + place.chunks)
-    moved = transforms(shape, layout, parameters.log_blowup)
+        constrained += place.length * place.chunks * count
+        interactions += table.interactions
+        fractions += table.interactions * (table.height + place.length * place.chunks)
+        opened += 2 * EXTENSION_DEGREE * place.length * (table.openings + place.chunks)
+        words += place.masks * (table.columns + EXTENSION_DEGREE * (table.lookup_columns + place.chunks))
     lanes, gathers, absorbed = 0.0, 0.0, 20.0 * (layout.sums + layout.openings + layout.final_length)
     for tree in trees(layout, parameters.log_blowup):
+        words += SALT_BYTES // 4 << tree.log_leaves if layout.zk else 0
         cap = min(parameters.cap_log, tree.log_leaves)
         if tree.per_proof:
             blocks = -(-tree.leaf_bytes // 64) + -(-tree.leaf_bytes // 1024) - 1
@@ -150,17 +190,23 @@ def work_of(shape: Shape, parameters: Parameters, *, instructions: tuple[int, ..
     drawn = 4 * parameters.queries + 20 * (layout.batched if parameters.independent else 1)
     features = (
         1.0,
+        float(trace is not None),
+        float(filled),
         float(cells),
         moved.butterflies,
         moved.elements,
         float(constrained),
         float(sum(instructions)),
+        float(interactions),
+        float(fractions),
         float(opened),
         lanes,
         (absorbed + drawn) / 64 + 6 + layout.folds,
+        float(words),
         gathers,
         float(1 << parameters.grinding_bits) if parameters.grinding_bits else 0.0,
-        float(max(0, committed_bytes(shape, parameters) - CACHED_BYTES)),
+        float(max(0, memory - CACHED_BYTES)),
+        float(memory if fresh else 0),
     )
     return Work(features, 1 << shape.log_height, trace, True, True)
 
@@ -385,8 +431,10 @@ def _loaded(log: float, seen: float, furthest: float = FURTHEST) -> _Correction:
     return _Correction(float(log), float(seen), furthest)
 
 
-LEANING = 0.15
-"""How far from its prior, in the logarithm, a weight goes as easily as a point stays unexplained by its tolerance."""
+LEANING = 2.0
+"""So many tolerances of a point count as much as a weight that is away from its prior by one in the logarithm. Between
+machines of one kind weights differ by a third, say, and what the model does not count makes it err by some percent.
+"""
 TOLERANCE = 0.1
 """Errors of the logarithm beyond this count linearly, not squared (Huber): a disturbed timing must not bend the fit."""
 

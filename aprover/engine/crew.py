@@ -41,6 +41,8 @@ class Crew:
         self._woken: dict[Worker, float] = {}
         """Named in an effect, and not here yet; since when."""
         self._helping: dict[Worker, _Team] = {}
+        self._since: dict[Worker, float] = {}
+        """When each of those entered."""
         self._teams: list[_Team] = []
 
     @property
@@ -58,16 +60,20 @@ class Crew:
         """Workers in another's proof."""
         return len(self._helping)
 
-    def arrive(self, worker: Worker, now: float) -> None:
-        """It pulls: so it neither sleeps nor helps."""
+    def arrive(self, worker: Worker, now: float) -> tuple[Batch, float] | None:
+        """It pulls: so it neither sleeps nor helps.
+
+        Returns:
+            The split batch with which it has helped until now, and for how many seconds; None if it has not.
+        """
         self._idle.pop(worker, None)
         since = self._woken.pop(worker, None)
         if since is not None:
             self._machine.wake.observe(now - since, now)
-        if self._helping:
-            team = self._helping.pop(worker, None)
-            if team is not None:
-                team.helpers.pop(worker, None)
+        if not self._helping or (team := self._helping.pop(worker, None)) is None:
+            return None
+        team.helpers.pop(worker, None)
+        return team.batch, now - self._since.pop(worker)
 
     def rest(self, worker: Worker) -> None:
         """There is nothing for it to do."""
@@ -90,12 +96,13 @@ class Crew:
         """Helpers may enter from now on."""
         self._teams.append(_Team(batch, team))
 
-    def help(self, worker: Worker) -> Help | None:
+    def help(self, worker: Worker, now: float) -> Help | None:
         """A team that it may enter."""
         for team in self._teams:
             leave = bytearray(4)
             team.helpers[worker] = leave
             self._helping[worker] = team
+            self._since[worker] = now
             return Help(team.team, leave, team.batch)
         return None
 

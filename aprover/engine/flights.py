@@ -46,7 +46,27 @@ from ..backends import Control
 from .cost import UNKNOWN_WORK, Work
 from .messages import Batch, Port, Request, Waiter
 
-__all__ = ["TRANSITIONS", "Deadlines", "Flight", "FlightQueue", "LazyMax", "Seat", "State", "Step"]
+__all__ = [
+    "ABANDON",
+    "ADMIT",
+    "CANCELLING",
+    "FAIL",
+    "PARKED",
+    "PROVE",
+    "QUEUED",
+    "REJOIN",
+    "RUNNING",
+    "START",
+    "STOP",
+    "TRANSITIONS",
+    "Deadlines",
+    "Flight",
+    "FlightQueue",
+    "LazyMax",
+    "Seat",
+    "State",
+    "Step",
+]
 
 FOREVER = float("inf")
 
@@ -79,23 +99,27 @@ class Step(enum.Enum):
     STOP = "stop"
 
 
+# Names of their own, for these are looked at all the time, and Python 3.11 calls a function for each `State.QUEUED`.
+PARKED, QUEUED, RUNNING, CANCELLING, DONE, FAILED, DROPPED = State
+ADMIT, START, ABANDON, REJOIN, PROVE, FAIL, STOP = Step
+
 TRANSITIONS: dict[tuple[State, Step], State] = {
-    (State.PARKED, Step.ADMIT): State.QUEUED,
-    (State.PARKED, Step.ABANDON): State.DROPPED,
-    (State.QUEUED, Step.START): State.RUNNING,
-    (State.QUEUED, Step.ABANDON): State.DROPPED,
-    (State.RUNNING, Step.ABANDON): State.CANCELLING,
-    (State.RUNNING, Step.PROVE): State.DONE,
-    (State.RUNNING, Step.FAIL): State.FAILED,
-    (State.RUNNING, Step.STOP): State.QUEUED,
-    (State.CANCELLING, Step.REJOIN): State.RUNNING,
-    (State.CANCELLING, Step.PROVE): State.DONE,
-    (State.CANCELLING, Step.FAIL): State.FAILED,
-    (State.CANCELLING, Step.STOP): State.DROPPED,
+    (PARKED, ADMIT): QUEUED,
+    (PARKED, ABANDON): DROPPED,
+    (QUEUED, START): RUNNING,
+    (QUEUED, ABANDON): DROPPED,
+    (RUNNING, ABANDON): CANCELLING,
+    (RUNNING, PROVE): DONE,
+    (RUNNING, FAIL): FAILED,
+    (RUNNING, STOP): QUEUED,
+    (CANCELLING, REJOIN): RUNNING,
+    (CANCELLING, PROVE): DONE,
+    (CANCELLING, FAIL): FAILED,
+    (CANCELLING, STOP): DROPPED,
 }
 
-ENDED = frozenset({State.DONE, State.FAILED, State.DROPPED})
-PENDING = frozenset({State.QUEUED, State.RUNNING, State.CANCELLING})
+ENDED = frozenset({DONE, FAILED, DROPPED})
+PENDING = frozenset({QUEUED, RUNNING, CANCELLING})
 
 
 class LazyMax:
@@ -165,7 +189,7 @@ class Flight:
     """When it last started, on the core's clock."""
     batch_number = 0
     """Of the batch that it last was in; 0 if in none."""
-    state = State.QUEUED
+    state = QUEUED
     priority = 0
     """The best of its waiters. Kept as it was when the last one leaves."""
     deadline = FOREVER
@@ -223,7 +247,7 @@ class Flight:
     def joinable(self) -> bool:
         """Whether a new waiter may be seated."""
         state = self.state
-        if state is State.CANCELLING:
+        if state is CANCELLING:
             return self.batch is not None and not self.batch.started
         return state not in ENDED
 

@@ -16,7 +16,22 @@ from ..proof import Proof
 from .cache import ProofCache
 from .cost import UNKNOWN_WORK, CostModel
 from .crew import Crew
-from .flights import Deadlines, Flight, FlightQueue, Seat, State, Step
+from .flights import (
+    ABANDON,
+    CANCELLING,
+    FAIL,
+    PARKED,
+    PROVE,
+    QUEUED,
+    REJOIN,
+    RUNNING,
+    START,
+    STOP,
+    Deadlines,
+    Flight,
+    FlightQueue,
+    Seat,
+)
 from .loop_state import LoopState
 from .machine import Machine
 from .messages import (
@@ -152,13 +167,13 @@ class Ledger(ABC):
         self._count.joins += 1
         self._port(waiter.port, tick).requests += 1
         self._machine.loops_will(SUBMIT_SECONDS)
-        if flight.state is State.CANCELLING:
+        if flight.state is CANCELLING:
             flight.control.cancel_flag[0] = 0
-            flight.step(Step.REJOIN)
+            flight.step(REJOIN)
         effects = NOTHING if deadline == FOREVER else Effects()
         self._seat(flight, waiter, priority, deadline, effects)
         flight.store = flight.store or cache
-        if flight.state is State.QUEUED or flight.state is State.PARKED:
+        if flight.state is QUEUED or flight.state is PARKED:
             self._home(flight).improved(flight)
         return Joined(flight, effects)
 
@@ -176,7 +191,7 @@ class Ledger(ABC):
         flight.leave(seat)
         self._waiters -= 1
         self._seats.pop(seat.waiter, None)
-        waits = flight.state is State.QUEUED or flight.state is State.PARKED
+        waits = flight.state is QUEUED or flight.state is PARKED
         if flight.seats:
             if waits:
                 self._home(flight).improved(flight)
@@ -189,19 +204,19 @@ class Ledger(ABC):
     def _unwanted(self, flight: Flight) -> bool:
         """Whether a flight without seats that runs is not wanted by anybody else either."""
         kept = self._finish_abandoned and flight.store
-        return flight.state is State.RUNNING and flight.owner is None and not kept
+        return flight.state is RUNNING and flight.owner is None and not kept
 
     def _flag(self, flight: Flight) -> None:
-        flight.step(Step.ABANDON)
+        flight.step(ABANDON)
         flight.flagged = True
         flight.control.cancel()
 
     def _drop(self, flight: Flight, effects: Effects) -> None:
         """Ends a flight that waits for its start, and has no waiters any more."""
         self._home(flight).remove(flight)
-        if flight.state is State.QUEUED:
+        if flight.state is QUEUED:
             self._pending -= 1
-        flight.step(Step.ABANDON)
+        flight.step(ABANDON)
         self._forget(flight)
         self._count.cancelled += 1
         if self.events:
@@ -213,7 +228,7 @@ class Ledger(ABC):
 
     def _home(self, flight: Flight) -> FlightQueue:
         """The queue that a waiting flight is in."""
-        if flight.state is State.PARKED:
+        if flight.state is PARKED:
             return self._parked
         if flight.port is None:
             return self._queue
@@ -221,7 +236,7 @@ class Ledger(ABC):
         return port.small if flight.small else port.large
 
     def _start(self, flight: Flight, now: float) -> None:
-        flight.step(Step.START)
+        flight.step(START)
         flight.port = None
         flight.flagged = False
         self._running.add(flight)
@@ -232,12 +247,12 @@ class Ledger(ABC):
     def _stopped(self, flight: Flight, effects: Effects) -> None:
         """It ended because of its flag. That is no outcome: whoever came since then waits for another start."""
         self._running.discard(flight)
-        if flight.seats and flight.state is State.CANCELLING:
+        if flight.seats and flight.state is CANCELLING:
             raise RuntimeError(f"{flight!r}: somebody waits for a flight that is being cancelled")
-        if not flight.seats and flight.state is State.RUNNING:
+        if not flight.seats and flight.state is RUNNING:
             self._flag(flight)
-        flight.step(Step.STOP)
-        if flight.state is State.QUEUED:
+        flight.step(STOP)
+        if flight.state is QUEUED:
             # Nobody else can have opened a successor: it was joinable all the time.
             self._queue.push(flight)
             return
@@ -253,11 +268,11 @@ class Ledger(ABC):
         self._pending -= 1
         self._forget(flight)
         if isinstance(result, BaseException):
-            flight.step(Step.FAIL)
+            flight.step(FAIL)
             self._count.failed += 1
             name = "failed"
         else:
-            flight.step(Step.PROVE)
+            flight.step(PROVE)
             if flight.request.proves:
                 self._count.proofs += 1
             else:
@@ -274,7 +289,7 @@ class Ledger(ABC):
         """They came up in a queue, and were taken out, after the last deadline of their waiters."""
         for flight in flights:
             self._pending -= 1
-            flight.step(Step.ABANDON)
+            flight.step(ABANDON)
             self._forget(flight)
             self._count.cancelled += 1
             self._count.expired += len(flight.seats)
@@ -285,10 +300,10 @@ class Ledger(ABC):
     def _cancel(self, flight: Flight, effects: Effects, ended: Ended) -> None:
         """Closing: all its waiters are told; but one who is running it at this moment finishes it."""
         self._answer(flight, Closed(), ended)
-        if flight.state is State.RUNNING:
+        if flight.state is RUNNING:
             if flight.owner is None:
                 self._flag(flight)
-        elif flight.state is State.QUEUED or flight.state is State.PARKED:
+        elif flight.state is QUEUED or flight.state is PARKED:
             self._drop(flight, effects)
 
     def _answer(self, flight: Flight, outcome: Outcome, ended: Ended) -> None:

@@ -117,9 +117,9 @@ Outcome = Proved | Failed | Expired | Closed
 class Event:
     """One entry for the structured log, ``prove.<name>``; made only if the core was told to make them.
 
-    The core's own are ``inline``, ``queued``, ``batch_started``, ``batch_finished``, ``proved``, ``failed`` and
-    ``dropped``: about flights and batches. What happens to a request (submitted, hit, joined, completed, cancelled,
-    rejected) its port knows from the decision and from the answer.
+    The core's own are ``inline``, ``queued``, ``batch_started``, ``batch_finished``, ``help_started``,
+    ``help_finished``, ``proved``, ``failed`` and ``dropped``: about flights and batches. What happens to a request
+    (submitted, hit, joined, completed, cancelled, rejected) its port knows from the decision and from the answer.
     """
 
     name: str
@@ -127,21 +127,23 @@ class Event:
     flight: Flight | None = None
 
 
-@attrs.define(eq=False)
 class Effects:
     """What the caller performs after the lock was released, in any order. False if there is nothing to do."""
 
-    deliver: dict[Port, list[tuple[Waiter, Outcome]]] = attrs.field(factory=dict)
-    """Answers by port. Each is to reach its port's own thread, which skips the waiters that are gone by then."""
-    wake: list[Worker] = attrs.field(factory=list)
-    """Idle workers that are to call `Core.pull` now. Each is named once for each time that it went idle."""
-    dispatch: list[Port] = attrs.field(factory=list)
-    """Ports that are to call `Core.dispatch` when this pass of their loop ends. Named once until they have."""
-    timer: float | None = None
-    """A new earliest deadline, on the core's clock: call `Core.expire` then."""
-    events: list[Event] = attrs.field(factory=list)
-    drained: bool = False
-    """The engine was closed, and nothing is pending or running any more. Said once."""
+    __slots__ = ("deliver", "dispatch", "drained", "events", "timer", "wake")
+
+    def __init__(self) -> None:
+        self.deliver: dict[Port, list[tuple[Waiter, Outcome]]] = {}
+        """Answers by port. Each is to reach its port's own thread, which skips the waiters that are gone by then."""
+        self.wake: list[Worker] = []
+        """Idle workers that are to call `Core.pull` now. Each is named once for each time that it went idle."""
+        self.dispatch: list[Port] = []
+        """Ports that are to call `Core.dispatch` when this pass of their loop ends. Named once until they have."""
+        self.timer: float | None = None
+        """A new earliest deadline, on the core's clock: call `Core.expire` then."""
+        self.events: list[Event] = []
+        self.drained = False
+        """The engine was closed, and nothing is pending or running any more. Said once."""
 
     def __bool__(self) -> bool:
         return bool(self.deliver or self.wake or self.dispatch or self.events or self.drained or self.timer is not None)

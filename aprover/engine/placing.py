@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..proof import Proof
-from .cost import UNKNOWN_WORK, CostModel
-from .flights import Flight, FlightQueue, State, Step
+from .cost import UNKNOWN_WORK, CostModel, Work
+from .flights import ADMIT, PARKED, Flight, FlightQueue
 from .ledger import FOREVER, Ended, Ledger
 from .loop_state import LoopState
 from .messages import NOTHING, Batch, Effects, Help, Inline, Parked, Queued, Waiter, Worker
-from .policy import LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Placement, Policy
+from .policy import INLINE, LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Policy
 
 __all__ = ["RELEASED_AT_ONCE", "SAMPLED", "Placing"]
 
@@ -34,6 +34,14 @@ LONG = 1e-3
 """Seconds of a batch that is always looked at."""
 SURPRISE = 1.5
 """So is one that takes so many times as long as predicted, or the inverse."""
+
+
+def _not_for_a_loop(work: Work) -> str:
+    """Why no policy was asked about it."""
+    if work is UNKNOWN_WORK:
+        return "its shape is new"
+    return "too long for the loop" if work.native else "it runs Python"
+
 
 _Lesson = tuple[Batch, float, float, float, float]
 """A batch, its seconds in C, those of them that its thread was not at work, and the busy workers and loops beside."""
@@ -97,7 +105,7 @@ class Placing(Ledger):
 
     def _inline_at_the_door(self, flight: Flight, state: LoopState, now: float) -> bool:
         placement, flight.reason = self._policy.place(flight.predicted, self._load(state, now))
-        if placement is not Placement.INLINE or self._crew.python:
+        if placement is not INLINE or self._crew.python:
             return False
         if not state.affords(flight.predicted):
             flight.reason = "the tick's budget is spent"
@@ -118,8 +126,9 @@ class Placing(Ledger):
 
     def _park(self, flight: Flight, waiter: Waiter, priority: int, deadline: float) -> Parked:
         """Until there is room for one more."""
-        effects = Effects()
-        flight.state = State.PARKED
+        effects = NOTHING if deadline == FOREVER else Effects()
+        flight.state = PARKED
+        flight.reason = "max_pending is reached"
         self._seat(flight, waiter, priority, deadline, effects)
         self._parked.push(flight)
         return Parked(flight, effects)
@@ -130,6 +139,8 @@ class Placing(Ledger):
         effects = NOTHING if state.announced and deadline == FOREVER and not self.events else Effects()
         self._seat(flight, waiter, priority, deadline, effects)
         flight.port = waiter.port
+        if not flight.small:
+            flight.reason = _not_for_a_loop(flight.work)
         (state.small if flight.small else state.large).push(flight)
         if not state.announced:
             state.announced = True
@@ -142,7 +153,7 @@ class Placing(Ledger):
         """What may run on the loop's thread: there, within the budget, or on the workers."""
         queue = state.small
         placement, reason = self._policy.release(queue.count, queue.cost, self._load(state, now))
-        if placement is not Placement.INLINE or self._crew.python:
+        if placement is not INLINE or self._crew.python:
             self._release(queue, RELEASED_AT_ONCE, reason)
             return None
         first = queue.first()
@@ -159,12 +170,13 @@ class Placing(Ledger):
             self._log_start(effects, batch)
         return batch
 
-    def _release(self, queue: FlightQueue, most: int, reason: str) -> None:
-        """From a port to the workers."""
+    def _release(self, queue: FlightQueue, most: int, reason: str | None = None) -> None:
+        """From a port to the workers. Without a reason, those keep the one that they have."""
         push = self._queue.push
         for flight in queue.drain(most):
             flight.port = None
-            flight.reason = reason
+            if reason is not None:
+                flight.reason = reason
             push(flight)
 
     def _batch(self, flights: list[Flight], now: float, *, inline: bool, reason: str = "") -> Batch:
@@ -195,7 +207,10 @@ class Placing(Ledger):
             self._expired(expired, effects, ended)
             if flights:
                 return self._offload(flights, now, effects)
-        return self._crew.help(worker)
+        help_ = self._crew.help(worker, now)
+        if help_ is not None and self.events:
+            self._log(effects, "help_started", None, batch=help_.batch.number)
+        return help_
 
     def _look_up(self, flight: Flight) -> None:
         """Another flight of its shape may have been surveyed since it was opened."""
@@ -250,7 +265,7 @@ class Placing(Ledger):
         """
         parked, queue = self._parked, self._queue
         while parked.count and self._pending < self._max_pending and (flight := parked.pop()) is not None:
-            flight.step(Step.ADMIT)
+            flight.step(ADMIT)
             self._pending += 1
             flight.reason = "was parked"
             queue.push(flight)

@@ -14,6 +14,9 @@ from typing import Protocol
 import attrs
 
 __all__ = [
+    "INLINE",
+    "OFFLOAD",
+    "SPLIT",
     "LONGEST_BATCH",
     "SHORTEST_BATCH",
     "TICK_BUDGET",
@@ -42,6 +45,9 @@ class Placement(enum.StrEnum):
     INLINE = "inline"
     OFFLOAD = "offload"
     SPLIT = "split"
+
+
+INLINE, OFFLOAD, SPLIT = Placement
 
 
 @attrs.define(eq=False)
@@ -155,25 +161,25 @@ class AdaptivePolicy:
         """See `Policy.place`."""
         hindrance = self._hindrance(cost, load)
         if hindrance is not None:
-            return Placement.OFFLOAD, hindrance
+            return OFFLOAD, hindrance
         if cost <= self.delivery:
-            return Placement.INLINE, "shorter than a delivery"
+            return INLINE, "shorter than a delivery"
         count = max(1.0, load.together)
         requests = max(count, load.requests)
         # Both ways, each flight costs its overhead. The others who want the same proof find it, or have to wait.
         inline = self._inline(count * cost, count, load) + (requests - count) * self.hit
         if inline <= load.wake:
-            return Placement.INLINE, "shorter than a wake-up"
+            return INLINE, "shorter than a wake-up"
         offload = self._offload(count, count * cost, requests, load) + (requests - count) * self.join
         if load.handback > self.noise and count > 1 and self._at_once(count * cost, requests, load) < inline:
-            return Placement.OFFLOAD, "one call for all of the tick"
+            return OFFLOAD, "one call for all of the tick"
         return self._sooner(cost, inline + count * self.overhead, offload + count * self.overhead)
 
     def release(self, count: int, cost: float, load: Load) -> Choice:
         """See `Policy.release`."""
         hindrance = self._hindrance(cost / count, load)
         if hindrance is not None:
-            return Placement.OFFLOAD, hindrance
+            return OFFLOAD, hindrance
         requests = count * max(1.0, load.requests / max(1.0, load.together))
         inline = self._at_once(cost, requests, load)
         return self._sooner(cost / count, inline, self._offload(count, cost, requests, load))
@@ -216,8 +222,8 @@ class AdaptivePolicy:
 
     def _sooner(self, cost: float, inline: float, offload: float) -> Choice:
         if inline <= offload * (1.0 if cost <= self.short else self.preference):
-            return Placement.INLINE, "the loop is sooner"
-        return Placement.OFFLOAD, "workers are sooner"
+            return INLINE, "the loop is sooner"
+        return OFFLOAD, "workers are sooner"
 
     def _offload(self, count: float, cost: float, requests: float, load: Load) -> float:
         """Seconds from the end of the tick until the last answer, if workers do this.
@@ -261,15 +267,15 @@ class FixedPolicy:
     def place(self, cost: float, load: Load) -> Choice:  # noqa: ARG002
         """See `Policy.place`."""
         if self._needed(cost) is None:
-            return Placement.INLINE, "below the lowest threshold"
-        return Placement.OFFLOAD, "counted at the end of the tick"
+            return INLINE, "below the lowest threshold"
+        return OFFLOAD, "counted at the end of the tick"
 
     def release(self, count: int, cost: float, load: Load) -> Choice:  # noqa: ARG002
         """See `Policy.release`."""
         needed = self._needed(cost / count)
         if needed is None or count < needed:
-            return Placement.INLINE, "too few"
-        return Placement.OFFLOAD, "enough for threads"
+            return INLINE, "too few"
+        return OFFLOAD, "enough for threads"
 
     def width(self, load: Load) -> int:
         """See `Policy.width`."""
@@ -298,11 +304,11 @@ class AlwaysInline:
 
     def place(self, cost: float, load: Load) -> Choice:  # noqa: ARG002
         """See `Policy.place`."""
-        return Placement.INLINE, "always"
+        return INLINE, "always"
 
     def release(self, count: int, cost: float, load: Load) -> Choice:  # noqa: ARG002
         """See `Policy.release`."""
-        return Placement.INLINE, "always"
+        return INLINE, "always"
 
     def width(self, load: Load) -> int:
         """See `Policy.width`."""
@@ -324,11 +330,11 @@ class AlwaysOffload:
 
     def place(self, cost: float, load: Load) -> Choice:  # noqa: ARG002
         """See `Policy.place`."""
-        return Placement.OFFLOAD, "always"
+        return OFFLOAD, "always"
 
     def release(self, count: int, cost: float, load: Load) -> Choice:  # noqa: ARG002
         """See `Policy.release`."""
-        return Placement.OFFLOAD, "always"
+        return OFFLOAD, "always"
 
     def width(self, load: Load) -> int:
         """See `Policy.width`."""

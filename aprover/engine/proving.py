@@ -59,7 +59,8 @@ async def prove(
         program: What to prove.
         security: Proven bits, from 1 to 128.
         backend: ``"stark"``, or ``"trace"`` for a commitment that is checked by doing the work again.
-        prefer: Whether the parameters are to make the proof quick to make, or small.
+        prefer: ``"time"`` for a proof that is quick to make and no larger than usual (`aprover.security.usual_bytes`),
+            ``"size"`` for the smallest, ``"fastest"`` for the one that is quickest to make at any size.
         zk: Hide the private inputs: the proof shows nothing beyond its statement, the heights of its tables and the
             time that it took. It takes longer, a tiny trace several times as long, and no two are alike; one that is
             in the cache or under way is shared only with requests for the same program with the same private inputs.

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 import os
 import threading
-from collections.abc import Callable
 from typing import Any, cast
 
-import attrs
-
+from .. import prover
 from ..aggregate import AggregateProof
-from ..air import CompiledAir, Program
+from ..air import CompiledAir, Program, names_of
 from ..air.check import check as check_trace
 from ..backends import (
     Control,
     Prefer,
     PreparedProof,
+    Recipe,
     backend_named,
     check_prefer,
     check_security,
-    field_names,
     keep_commitment,
     prepare_proof,
-    stark_parameters,
+    recipe_for,
 )
 from ..errors import AproverError, ProgramError, ProveError
 from ..proof import BackendName, Proof, shape_of
+from ..security import Parameters
 from ..statement import Statement
 from ..verifier import verify
 from .cost import Work, commitment_work, work_of
@@ -84,36 +82,21 @@ def as_prove_error(program: Program, error: BaseException) -> ProveError:
     return wrapped
 
 
-class Key:
-    """Every input of a proof, with its hash. Comparing and hashing run no code of a user."""
+Settings = tuple[int, BackendName, Prefer, bool, bool]
+"""security, backend, prefer, check, zk"""
+USUAL: Settings = (100, "stark", "time", False, False)
 
-    __slots__ = ("_hash", "_parts")
+_Shape = tuple[type[Program], object, Settings]
+"""What the constraints and the parameters of a proof depend on."""
 
-    def __init__(self, program: Program, *settings: object) -> None:
-        # Not the program itself, and not by its own methods, which a user may have overridden.
-        self._parts: tuple[type[Program], tuple[object, ...], tuple[object, ...]] = (
-            type(program),
-            Program._key(program),
-            settings,
-        )
-        self._hash = hash((Program.__hash__(program), settings))
+
+class Key(tuple[int, type[Program], tuple[object, ...], Settings]):
+    """Every input of a proof, behind its hash. Comparing and hashing run no code of a user, and mostly see hashes."""
+
+    __slots__ = ()
 
     def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is Key and self._parts == other._parts
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes, about. The settings' names are there anyway."""
-        return 200 + _size_of(self._parts[1])
-
-    @property
-    def shape(self) -> _Shape:
-        """What the constraints and the parameters of the proof depend on."""
-        program, values, settings = self._parts
-        return program, _parameters_of(cast(Any, program))(values), settings
+        return self[0]
 
 
 def _size_of(items: tuple[object, ...]) -> int:
@@ -134,18 +117,19 @@ def _size_of(items: tuple[object, ...]) -> int:
 # What is known of shapes. A program's own air() may take any time, and the choice of parameters takes milliseconds; so
 # a loop only looks up, and what is not here yet is worked out by `Request.work` on a worker.
 
+_Known = tuple[Work, Recipe | None]
+"""What it takes, and how to prepare it if it is `batched`."""
 SHAPES_KEPT = 256
 """Fewer than compiled AIRs are kept, so that the AIR of a known shape is still there."""
-_Shape = tuple[type[Program], object, object]
-_shapes: dict[_Shape, Work] = {}
+_shapes: dict[_Shape, _Known] = {}
 _shapes_lock = threading.Lock()
 
 
-def _keep_shape(shape: _Shape, work: Work) -> None:
+def _keep_shape(shape: _Shape, known: _Known) -> None:
     with _shapes_lock:
         while len(_shapes) >= SHAPES_KEPT and shape not in _shapes:
             del _shapes[next(iter(_shapes))]
-        _shapes[shape] = work
+        _shapes[shape] = known
 
 
 def _forget_lock() -> None:
@@ -157,25 +141,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_lock)
 
 
-@functools.lru_cache(maxsize=1024)
-def _parameters_of(program: Any) -> Callable[[tuple[object, ...]], object]:
-    """Picks the parameters out of the values of all fields."""
-    names = [field.name for field in attrs.fields(program)]
-    places = [names.index(name) for name in field_names(program, None)]
-    return operator.itemgetter(*places) if places else _nothing
-
-
-def _nothing(_: object) -> object:
-    return None
-
-
 @functools.lru_cache(maxsize=4096)
-def _stark_work(air: CompiledAir, security: int, prefer: Prefer, zk: bool, trace: str | None) -> Work:
-    shape = shape_of(air)
-    parameters = stark_parameters(air, security, prefer, zk)
-    keep_commitment(air, parameters)  # which takes as long as a proof, once: now, and not later on a loop
+def _stark_work(air: CompiledAir, parameters: Parameters, trace: str | None) -> Work:
     instructions = tuple(table.cost for table in air.tables)
-    return work_of(shape, parameters, instructions=instructions, trace=trace)
+    memory = prover.memory(air, parameters)
+    return work_of(
+        shape_of(air),
+        parameters,
+        instructions=instructions,
+        filled=air.filling.steps,
+        memory=memory,
+        trace=trace,
+    )
 
 
 class Request:
@@ -185,7 +162,7 @@ class Request:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    __slots__ = ("backend", "batched", "check", "key", "prefer", "program", "security", "zk")
+    __slots__ = ("_recipe", "batched", "key", "program", "settings")
 
     proves = True
 
@@ -202,31 +179,44 @@ class Request:
             check_program(program)
         # The usual settings need no further look, and a hit in the cache is to take a microsecond or two.
         usual = type(security) is int and security == 100 and backend == "stark" and prefer == "time"
-        if not usual or check is not False or zk is not False:
+        if usual and check is False and zk is False:
+            settings = USUAL
+        else:
             check_settings(security=security, backend=backend, prefer=prefer, check=check, zk=zk)
+            settings = (security, backend, prefer, check, zk)
         self.program = program
-        self.security = security
-        self.backend: BackendName = backend
-        self.prefer: Prefer = prefer
-        self.check = check
-        self.zk = zk
-        self.key = Key(program, security, backend, prefer, check, zk)
-        self.batched = backend == "stark" and not check
+        self.settings = settings
+        # Not the program itself, and not by its own methods, which a user may have overridden.
+        hashed = Program.__hash__(program)
+        cls = type(program)
+        values = Program._key(program)
+        self.key = Key((hashed if settings is USUAL else hash((hashed, settings)), cls, values, settings))
+        self.batched = settings[1] == "stark" and not settings[3]
         """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
+        self._recipe: Recipe | None = None
 
     @property
     def key_bytes(self) -> int:
-        """What keeping the key takes, about."""
-        return self.key.size
+        """What keeping the key takes, about. The settings' names are there anyway."""
+        return 200 + _size_of(self.key[2])
 
     @property
     def label(self) -> str:
         """For messages and logs: the program's id, and nothing of its inputs."""
         return self.program.id
 
+    @property
+    def _shape(self) -> _Shape:
+        _, program, values, settings = self.key
+        return program, names_of(program).pick(values), settings
+
     def known_work(self) -> Work | None:
         """What the cost model has to know, if `work` was called for this shape before; takes a microsecond."""
-        return _shapes.get(self.key.shape)
+        known = _shapes.get(self._shape)
+        if known is None:
+            return None
+        work, self._recipe = known
+        return work
 
     def work(self) -> Work:
         """What the cost model has to know. Builds the AIR if it is not cached, which may run a user's air().
@@ -235,44 +225,48 @@ class Request:
             SecurityError: The program's shape cannot reach the bits.
             ProgramError, ProveError: The AIR is wrong, or a user's air() raised.
         """
-        work = self._work()
-        _keep_shape(self.key.shape, work)
+        known = work, self._recipe = self._find_out()
+        _keep_shape(self._shape, known)
         return work
 
-    def _work(self) -> Work:
+    def _find_out(self) -> _Known:
         program = self.program
+        security, backend, prefer, check, zk = self.settings
         try:
-            air = program.compiled(zk=self.zk)
-            trace = None if air.filling.is_empty and program.native_trace() is not None else program.id
-            if self.batched:
-                return _stark_work(air, self.security, self.prefer, self.zk, trace)
-            if self.backend == "stark":
-                stark_parameters(air, self.security, self.prefer, self.zk)
+            recipe = None
+            air = program.compiled(zk=zk)
+            if backend == "stark":
+                recipe = recipe_for(program, security=security, prefer=prefer, zk=zk)
+            if recipe is not None and self.batched:
+                # Which takes as long as a proof, once: now, and not later on a loop.
+                keep_commitment(air, recipe.plan.parameters)
+                trace = None if air.filling.is_empty and program.native_trace() is not None else program.id
+                return _stark_work(air, recipe.plan.parameters, trace), recipe
         except AproverError:
             raise
         except Exception as error:
             raise as_prove_error(program, error) from error
         # Its whole time is learned under this name.
-        name = f"{'check' if self.check else self.backend}:{program.id}"
-        return commitment_work(air.height, air.columns, trace=name)
+        name = f"{'check' if check else backend}:{program.id}"
+        return commitment_work(air.height, air.columns, trace=name), None
 
     def prepare(self, control: Control, traced: Any = None) -> PreparedProof:
         """Everything but the work, for a `batched` request. `traced` is called with the seconds that trace() took."""
         control.check()
-        return prepare_proof(
-            self.program, security=self.security, prefer=self.prefer, zk=self.zk, control=control, traced=traced
-        )
+        if self._recipe is None and self.known_work() is None:
+            self.work()
+        assert self._recipe is not None
+        return prepare_proof(self._recipe, self.program, control=control, traced=traced)
 
     def make(self, control: Control) -> Proof:
         """The proof of a request that is not `batched`."""
         control.check()
-        if self.check:
+        security, backend, prefer, check, zk = self.settings
+        if check:
             control.phase = "trace"
             check_trace(self.program)
             control.check()
-        return backend_named(self.backend).prove(
-            self.program, security=self.security, prefer=self.prefer, zk=self.zk, control=control
-        )
+        return backend_named(backend).prove(self.program, security=security, prefer=prefer, zk=zk, control=control)
 
     def failure(self, error: BaseException) -> BaseException:
         """What the waiters are told of `error`."""

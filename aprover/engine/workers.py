@@ -13,11 +13,15 @@ import sys
 import threading
 from collections.abc import Callable
 
+from ..backends import give_back
 from .core import Core
 from .making import Perform, make_batch
 from .messages import STOP, Batch, Help
 
 __all__ = ["WorkerThread", "on_worker", "usable_cores"]
+
+IDLE_SECONDS = 10.0
+"""After which an idle worker gives the memory of large proofs back."""
 
 _local = threading.local()
 
@@ -95,13 +99,18 @@ class WorkerThread:
             if effects:
                 perform(effects)
             if task is None:
-                self._bed.acquire()
+                self._lie_down()
             elif task is STOP:
                 return
             elif isinstance(task, Help):
                 task.team.help(task.leave)  # type: ignore[attr-defined] # opaque to the core
             else:
                 self._work(task)
+
+    def _lie_down(self) -> None:
+        if not self._bed.acquire(timeout=IDLE_SECONDS):
+            give_back()
+            self._bed.acquire()
 
     def _work(self, batch: Batch) -> None:
         if batch.flights[0].work.native:

@@ -5,7 +5,7 @@ No bit rests on a conjecture. The formulas are those of docs/protocol.md, sectio
 
 from __future__ import annotations
 
-from aprover.security.chooser import candidates, choose
+from aprover.security.chooser import Prefer, candidates, choose, usual_bytes
 from aprover.security.costs import predicted_time, proof_size
 from aprover.security.shape import Layout, Parameters, Shape, TableShape, layout_of
 from aprover.security.soundness import SecurityReport, SecurityTerm, minimal_queries, security_report
@@ -13,6 +13,7 @@ from aprover.security.soundness import SecurityReport, SecurityTerm, minimal_que
 __all__ = [
     "Layout",
     "Parameters",
+    "Prefer",
     "SecurityReport",
     "SecurityTerm",
     "Shape",
@@ -24,4 +25,5 @@ __all__ = [
     "predicted_time",
     "proof_size",
     "security_report",
+    "usual_bytes",
 ]

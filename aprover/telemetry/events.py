@@ -25,12 +25,15 @@ event                    level     further fields
 ======================== ========= ====================================================================================
 ``prove.batch_started``  debug     batch, size, flights (their numbers), predicted, placement, reason, queue_wait
 ``prove.batch_finished`` debug     batch, size, seconds
+``prove.help_started``   debug     batch: another worker helps with this split proof from now on
+``prove.help_finished``  debug     batch, seconds: it does not any more, and may be back later
 ``prove.flight_ended``   debug     flight, predicted, reason, outcome (proved, failed or dropped), waiters
 ======================== ========= ====================================================================================
 
 Every event has ``engine``, a number. Times are in seconds; ``seconds`` is measured: of a request since it was
-submitted, of a batch in C. ``placement`` is ``inline``, ``offload`` or ``split``; ``reason`` is the policy's. Of
-programs no more than the id is told, and of errors no more than the type: inputs, private or not, stay untold.
+submitted, of a batch in C, and of help since its start. ``placement`` is ``inline``, ``offload`` or ``split``;
+``reason`` says why, in the words of the policy if it was asked. Of programs no more than the id is told, and of errors
+no more than the type: inputs, private or not, stay untold.
 
 The events of a request are logged in a copy of the context in which it was submitted. So what the caller has bound with
 `structlog.contextvars` is in them, and a request that joins another's flight keeps its own.

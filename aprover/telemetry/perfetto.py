@@ -46,6 +46,7 @@ def _metadata(thread: int, kind: str, **args: object) -> dict[str, Any]:
 
 def _batch(bar: Bar, thread: int) -> dict[str, Any]:
     programs = ", ".join(f"{count} x {program}" if count > 1 else program for program, count in bar.programs)
+    name = f"help with {programs or 'a batch'}" if bar.is_help else programs or "batch"
     args = {
         "batch": bar.number,
         "placement": bar.placement,
@@ -63,7 +64,7 @@ def _batch(bar: Bar, thread: int) -> dict[str, Any]:
         "ts": _us(bar.start),
         "dur": _us(bar.seconds),
         "cat": f"batch,{bar.placement}",
-        "name": programs or "batch",
+        "name": name,
         "args": {name: value for name, value in args.items() if value is not None},
     }
 

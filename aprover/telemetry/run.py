@@ -43,6 +43,9 @@ class Fate(enum.StrEnum):
     """The recording ended first."""
 
 
+HELP = "help"
+"""The placement of a `Bar` that is help with another's."""
+
 ANSWERED = frozenset({Fate.HIT, Fate.JOINED, Fate.INLINE, Fate.BATCHED, Fate.SPLIT})
 _PLACED = {"inline": Fate.INLINE, "offload": Fate.BATCHED, "split": Fate.SPLIT}
 _ENDED = {
@@ -96,18 +99,20 @@ class RequestSpan:
 
 @attrs.frozen
 class Bar:
-    """One batch that a worker made, or one piece of work on a loop's own thread."""
+    """One batch that a worker made, help with another worker's, or one piece of work on a loop's own thread."""
 
     lane: Lane
     engine: int
     start: float
     end: float
     placement: str
+    """As in the events, or `HELP`: then the bar of that number says what else there is to say."""
     number: int | None
     """Of the batch; None for a lone request that was made inline."""
     flights: tuple[int, ...]
+    """That it made; none for help."""
     programs: tuple[tuple[str, int], ...]
-    """The programs' ids and how many flights of each."""
+    """The programs' ids and how many flights of each; also of those that were helped with."""
     predicted: float | None
     measured: float | None
     """Seconds in C; None if not told."""
@@ -115,6 +120,11 @@ class Bar:
     queue_wait: float | None
     """The longest that a flight in it waited for its start."""
     finished: bool = True
+
+    @property
+    def is_help(self) -> bool:
+        """Whether it is help with a split proof of which another worker has the batch."""
+        return self.placement == HELP
 
     @property
     def seconds(self) -> float:
@@ -149,7 +159,7 @@ class Figures:
     """``p50``, ``p90``, ``p99`` and ``max`` of the answered requests; empty if there are none."""
     workers: int
     occupancy: float
-    """The share of the workers' time in which they had a batch. Help with others' split proofs is not recorded."""
+    """The share of the workers' time in which they had a batch, or helped with another's."""
     inline_share: float
     """The share of the time that the busiest loop's thread spent on inline work."""
     batches: int
@@ -207,7 +217,7 @@ class Run:
         """The summary."""
         fates = Counter(request.fate for request in self.requests)
         latencies = sorted(request.seconds for request in self.requests if request.fate in ANSWERED)
-        made = [bar for bar in self.bars if bar.lane.worker]
+        made = [bar for bar in self.bars if bar.lane.worker and not bar.is_help]
         busy = Counter[Lane]()
         for bar in self.bars:
             busy[bar.lane] += bar.seconds  # type: ignore[assignment] # a Counter adds up floats as well
@@ -235,7 +245,8 @@ class Run:
         """What was decided how often and why, the most frequent first."""
         groups: dict[tuple[str, str], list[Bar]] = {}
         for bar in self.bars:
-            groups.setdefault((bar.placement, bar.reason), []).append(bar)
+            if not bar.is_help:
+                groups.setdefault((bar.placement, bar.reason), []).append(bar)
         lines = [
             ReasonLine(
                 placement,
@@ -297,6 +308,9 @@ class _Telling:
         self._running: dict[Key, TimelineEvent] = {}
         self._inline: dict[Key, TimelineEvent] = {}
         self._bars: list[Bar] = []
+        self._helping: dict[Lane, TimelineEvent] = {}
+        self._batches: dict[Key, tuple[tuple[str, int], ...]] = {}
+        """The programs of those that have begun."""
         self._waiting: set[Key] = set()
         self._programs: dict[Key, str] = {}
         self._predicted: dict[Key, float] = {}
@@ -318,12 +332,14 @@ class _Telling:
     def bars(self) -> Iterable[Bar]:
         for bar in self._bars:
             # A batch begins before it is known that others will help with it.
-            split = bar.number is not None and (bar.engine, bar.number) in self._split
+            split = not bar.is_help and bar.number is not None and (bar.engine, bar.number) in self._split
             yield attrs.evolve(bar, placement="split") if split else bar
         for begun in self._running.values():
             yield self._batch(begun, self.end, None)
         for begun in self._inline.values():
             yield self._lone(begun, self.end, finished=False)
+        for lane, begun in self._helping.items():
+            yield self._help(lane, begun, self.end, finished=False)
 
     def take(self, event: TimelineEvent) -> None:
         fields = event.fields
@@ -337,11 +353,19 @@ class _Telling:
                 self._placed(event, engine)
             case "prove.batch_started":
                 self._running[engine, fields.get("batch") or 0] = event
+                self._batches[engine, fields.get("batch") or 0] = self._programs_of(event)
                 self._start(event.seconds, engine, fields.get("flights") or ())
             case "prove.batch_finished":
                 begun = self._running.pop((engine, fields.get("batch") or 0), None)
                 if begun is not None:
                     self._bars.append(self._batch(begun, event.seconds, fields.get("seconds")))
+            case "prove.help_started":
+                self._helping[self._lane(True, engine, event.thread)] = event
+            case "prove.help_finished":
+                lane = self._lane(True, engine, event.thread)
+                begun = self._helping.pop(lane, None)
+                if begun is not None:
+                    self._bars.append(self._help(lane, begun, event.seconds))
             case "prove.flight_ended":
                 key = engine, fields.get("flight") or 0
                 if fields.get("predicted") is not None:
@@ -417,7 +441,6 @@ class _Telling:
         # A batch that a loop makes itself is no worker's.
         worker = placement != "inline"
         lane = self._lane(worker, engine if worker else 0, begun.thread)
-        programs = Counter(self._programs.get((engine, flight), "?") for flight in flights)
         predicted = fields.get("predicted")
         if len(flights) == 1:
             # Of a shape that was new when the batch began, only the flight's end tells what it was worth.
@@ -430,13 +453,24 @@ class _Telling:
             placement,
             fields.get("batch"),
             flights,
-            tuple(programs.most_common()),
+            self._programs_of(begun),
             predicted,
             measured,
             fields.get("reason") or "",
             fields.get("queue_wait"),
             finished=measured is not None,
         )
+
+    def _programs_of(self, begun: TimelineEvent) -> tuple[tuple[str, int], ...]:
+        """Of the batch of which this event tells the beginning."""
+        engine = begun.fields.get("engine") or 0
+        flights = begun.fields.get("flights") or ()
+        return tuple(Counter(self._programs.get((engine, flight), "?") for flight in flights).most_common())
+
+    def _help(self, lane: Lane, begun: TimelineEvent, end: float, *, finished: bool = True) -> Bar:
+        engine, number = begun.fields.get("engine") or 0, begun.fields.get("batch")
+        programs = self._batches.get((engine, number or 0), ())
+        return Bar(lane, engine, begun.seconds, end, HELP, number, (), programs, None, None, "", None, finished)
 
     def _lone(self, begun: TimelineEvent, end: float, *, finished: bool = True) -> Bar:
         fields = begun.fields

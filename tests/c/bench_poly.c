@@ -28,8 +28,8 @@ static apr_fxv view(uint32_t *words) { return (apr_fxv){words, n}; }
 
 static void bench_from_canonical(void) { kernels->from_canonical(x, n); }
 static void bench_to_canonical(void) { kernels->to_canonical(y, x, n); }
-static void bench_interpolate(void) { kernels->interpolate(&twiddles, x, log_n, NULL, NULL); }
-static void bench_evaluate(void) { kernels->evaluate(&twiddles, y, x, log_n, z.c[0], NULL, NULL); }
+static void bench_interpolate(void) { kernels->interpolate(&twiddles, x, log_n); }
+static void bench_evaluate(void) { kernels->evaluate(&twiddles, y, x, log_n, z.c[0]); }
 static void bench_scale_powers(void) { kernels->scale_powers(x, log_n, z.c[0]); }
 static void bench_scale(void) { kernels->scale(y, x, z.c[0], n); }
 static void bench_add_scaled(void) { kernels->add_scaled(y, x, z.c[0], n); }

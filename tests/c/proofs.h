@@ -87,7 +87,7 @@ static inline void free_proof(honest_proof *p) {
 static inline aprover_error verify_bytes(const honest_proof *p, const uint8_t *bytes, size_t length, uint32_t path) {
     aprover_error error = {0, 0, 0};
     aprover_parameters parameters;
-    if (aprover_proof_parameters(p->air, bytes, length, &parameters, &error) != APROVER_OK) return error;
+    if (aprover_proof_head(p->air, bytes, length, &parameters, &error) != APROVER_OK) return error;
     const size_t memory_bytes = aprover_verify_memory(p->air, &parameters);
     void *memory = aligned_block(memory_bytes);
     const aprover_status status = aprover_verify(p->air, p->caps, p->caps_length, p->encoding.publics, proof_statement,

@@ -346,7 +346,7 @@ static uint32_t quotient_length(const aprover_air *air, uint32_t number, const f
     }
     uint32_t length = 0;
     for (int e = 0; e < FX_DEGREE; e++) {
-        poly->interpolate(&twiddles, q[e], log_n, NULL, NULL);
+        poly->interpolate(&twiddles, q[e], log_n);
         for (uint32_t i = 0; i < n; i++)
             if (q[e][i] != 0 && apr_bitrev(i, log_n) + 1 > length) length = apr_bitrev(i, log_n) + 1;
     }

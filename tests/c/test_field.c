@@ -124,6 +124,8 @@ static void roots(void) {
         CHECK(fp_to_u32(w) == power(FP_GENERATOR, (FP_P - 1) >> m));
         CHECK(fp_pow(w, (uint64_t)1 << m) == FP_ONE);
         if (m > 0) CHECK(fp_pow(w, (uint64_t)1 << (m - 1)) == FP_P - FP_ONE);
+        CHECK(fp_mul(fp_root_inverse(m), w) == FP_ONE);
+        CHECK(fp_mul(fp_power_of_half(m), fp_pow(fp_from_u32(2), m)) == FP_ONE);
     }
 }
 

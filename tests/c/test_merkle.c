@@ -25,7 +25,7 @@ static uint32_t random_word(void) {
 }
 
 static apr_tree random_tree(const apr_hash_kernels *kernels, uint32_t log_leaves, uint32_t log_cap) {
-    apr_tree tree = {nodes, log_leaves, log_cap};
+    apr_tree tree = {nodes, log_leaves, log_cap, 0};
     for (size_t i = 0; i < (size_t)32 << log_leaves; i++) nodes[i] = (uint8_t)random_word();
     for (uint32_t level = 1; level <= log_leaves - log_cap; level++)
         apr_tree_hash_level(kernels, &tree, level, 0, (size_t)1 << (log_leaves - level));
@@ -63,7 +63,7 @@ static void test_trees(const apr_hash_kernels *kernels) {
             CHECK(apr_tree_cap(&tree) == nodes + bytes - ((size_t)32 << cap));
             for (size_t i = bytes; i < bytes + 64; i++) CHECK(nodes[i] == 0xa5);
 
-            apr_tree copy = {sliced, d, cap};
+            apr_tree copy = {sliced, d, cap, 0};
             memcpy(sliced, nodes, (size_t)32 << d);
             for (uint32_t level = 1; level <= d - cap; level++) {
                 size_t width = (size_t)1 << (d - level), first = 0;
@@ -110,7 +110,27 @@ static int accepts(const apr_hash_kernels *kernels, const opening *o) {
     return apr_multiproof_verify(kernels, digests, o->indices, o->count, o->log_leaves, o->log_cap, o->proof, o->cap, scratch);
 }
 
-static void open_tree(const apr_tree *tree, opening *o) {
+/* Without its lowest levels, which are made again where a leaf is opened, a tree gives the same multi-proof. */
+static void open_upper_levels(const apr_hash_kernels *kernels, const apr_tree *tree, const opening *o) {
+    static uint32_t scratch[MAX_LEAVES];
+    static uint8_t written[MAX_LEAVES * 32], subtrees[MAX_LEAVES / APR_SUBTREE_LEAVES * APR_SUBTREE_BYTES];
+    if (tree->log_leaves - tree->log_cap < APR_TREE_LOWEST) return;
+    const apr_tree upper = {apr_tree_node(tree, APR_TREE_LOWEST, 0), tree->log_leaves, tree->log_cap, APR_TREE_LOWEST};
+    uint8_t *subtree = subtrees, top[32];
+    for (size_t i = 0; i < o->count; i++) {
+        const size_t number = o->indices[i] / APR_SUBTREE_LEAVES;
+        if (i > 0 && number == o->indices[i - 1] / APR_SUBTREE_LEAVES) continue;
+        memcpy(subtree, apr_tree_node(tree, 0, number * APR_SUBTREE_LEAVES), 32 * APR_SUBTREE_LEAVES);
+        apr_subtree_hash(kernels, subtree, top);
+        CHECK(memcmp(top, apr_tree_node(&upper, APR_TREE_LOWEST, number), 32) == 0);
+        subtree += APR_SUBTREE_BYTES;
+    }
+    CHECK(apr_tree_cap(&upper) == apr_tree_cap(tree));
+    CHECK(apr_multiproof_write(&upper, o->indices, o->count, subtrees, scratch, written) == 32 * o->proof_length);
+    CHECK(memcmp(written, o->proof, 32 * o->proof_length) == 0);
+}
+
+static void open_tree(const apr_hash_kernels *kernels, const apr_tree *tree, opening *o) {
     static uint32_t scratch[MAX_LEAVES];
     static uint8_t expected[MAX_LEAVES * 32];
     o->log_leaves = tree->log_leaves;
@@ -119,9 +139,10 @@ static void open_tree(const apr_tree *tree, opening *o) {
     memcpy(o->cap, apr_tree_cap(tree), (size_t)32 << tree->log_cap);
     memcpy(o->cap + ((size_t)32 << tree->log_cap), o->cap, (size_t)32 << tree->log_cap);
     o->proof_length = apr_multiproof_length(o->indices, o->count, tree->log_leaves, tree->log_cap, scratch);
-    CHECK(apr_multiproof_write(tree, o->indices, o->count, scratch, o->proof) == 32 * o->proof_length);
+    CHECK(apr_multiproof_write(tree, o->indices, o->count, NULL, scratch, o->proof) == 32 * o->proof_length);
     CHECK(slow_multiproof(tree, o->indices, o->count, expected) == o->proof_length);
     CHECK(memcmp(expected, o->proof, 32 * o->proof_length) == 0);
+    open_upper_levels(kernels, tree, o);
 }
 
 static void flip(const apr_hash_kernels *kernels, const opening *o, uint8_t *at) {
@@ -179,7 +200,7 @@ static void test_all_subsets(const apr_hash_kernels *kernels, uint32_t log_most)
                 o.count = 0;
                 for (uint32_t i = 0; i < leaves; i++)
                     if (subset >> i & 1) o.indices[o.count++] = i;
-                open_tree(&tree, &o);
+                open_tree(kernels, &tree, &o);
                 CHECK(accepts(kernels, &o) == (subset != 0));
                 if (subset != 0 && (d < 4 || random_word() % 20 == 0)) check_lies(kernels, &o);
             }
@@ -196,7 +217,7 @@ static void test_large_tree(const apr_hash_kernels *kernels) {
             o.count = 0;
             for (uint32_t i = 0; i < MAX_LEAVES; i++)
                 if (random_word() % one_in == 0 || (i == MAX_LEAVES - 1 && o.count == 0)) o.indices[o.count++] = i;
-            open_tree(&tree, &o);
+            open_tree(kernels, &tree, &o);
             CHECK(accepts(kernels, &o));
             check_lies(kernels, &o);
         }

@@ -97,7 +97,7 @@ static fp horner(const uint32_t *coefficients, uint32_t log_n, fp x) {
 static void transform_once(const apr_twiddles *tw, uint32_t log_n, fp shift, buffer coefficients, size_t points) {
     size_t n = (size_t)1 << log_n;
     buffer values = buffer_new(n), before = copy_of(coefficients);
-    CHECK(kernels->evaluate(tw, values.words, coefficients.words, log_n, shift, NULL, NULL) == 0);
+    kernels->evaluate(tw, values.words, coefficients.words, log_n, shift);
     CHECK(equal(coefficients, before));
     fp w = fp_root(log_n);
     for (size_t k = 0; k < points; k++) {
@@ -108,9 +108,12 @@ static void transform_once(const apr_twiddles *tw, uint32_t log_n, fp shift, buf
     /* back: to the coefficients of f(shift * X) */
     buffer scaled = copy_of(coefficients);
     kernels->scale_powers(scaled.words, log_n, shift);
-    CHECK(kernels->interpolate(tw, values.words, log_n, NULL, NULL) == 0);
+    buffer again = buffer_new(n);
+    kernels->interpolate_columns(tw, again.words, 0, values.words, 0, 1, log_n, FP_ONE);
+    kernels->interpolate(tw, values.words, log_n);
+    CHECK(equal(values, again));
     CHECK(equal(values, scaled));
-    buffer_free(values), buffer_free(before), buffer_free(scaled);
+    buffer_free(values), buffer_free(before), buffer_free(scaled), buffer_free(again);
 }
 
 /* evaluate is the O(n^2) definition at every point, and interpolate its inverse, for every size to 2^10 and several shifts,
@@ -143,7 +146,7 @@ static void transforms_of_the_basis(void) {
         fp w = fp_root(log_n), shift = fp_from_u32(FP_GENERATOR);
         for (uint32_t q = 0; q < n; q++) {
             c.words[q] = FP_ONE;
-            kernels->evaluate(&tw, values.words, c.words, log_n, shift, NULL, NULL);
+            kernels->evaluate(&tw, values.words, c.words, log_n, shift);
             uint32_t e = apr_bitrev(q, log_n);
             fp expected = fp_pow(shift, e), step = fp_pow(w, e);
             for (size_t i = 0; i < n; i++, expected = fp_mul(expected, step)) CHECK(values.words[i] == expected);
@@ -177,18 +180,49 @@ static void transforms_of_columns(void) {
             const fp shift = columns == 2 ? FP_ONE : fp_add(FP_ONE, draw() / 2);
             buffer c = draw_buffer(columns * stride), before = copy_of(c), one = buffer_new(n);
             buffer out = buffer_new(columns * out_stride);
-            CHECK(kernels->evaluate_columns(&tw, out.words, out_stride, c.words, stride, columns, log_n, shift, NULL, NULL) == 0);
+            kernels->evaluate_columns(&tw, out.words, out_stride, c.words, stride, columns, log_n, shift);
             CHECK(equal(c, before));
             for (size_t k = 0; k < columns; k++) {
-                kernels->evaluate(&tw, one.words, c.words + k * stride, log_n, shift, NULL, NULL);
+                kernels->evaluate(&tw, one.words, c.words + k * stride, log_n, shift);
                 CHECK(memcmp(one.words, out.words + k * out_stride, n * sizeof(uint32_t)) == 0);
                 CHECK(out.words[k * out_stride + n] == 0);
             }
-            CHECK(kernels->interpolate_columns(&tw, out.words, out_stride, columns, log_n, fp_inv(shift), NULL, NULL) == 0);
+            buffer again = buffer_new(columns * stride);
+            kernels->interpolate_columns(&tw, again.words, stride, out.words, out_stride, columns, log_n, fp_inv(shift));
+            for (size_t k = 0; k < columns; k++) {
+                CHECK(memcmp(c.words + k * stride, again.words + k * stride, n * sizeof(uint32_t)) == 0);
+                CHECK(again.words[k * stride + n] == 0);
+            }
+            kernels->interpolate_columns(&tw, out.words, out_stride, out.words, out_stride, columns, log_n, fp_inv(shift));
             for (size_t k = 0; k < columns; k++)
                 CHECK(memcmp(c.words + k * stride, out.words + k * out_stride, n * sizeof(uint32_t)) == 0);
-            buffer_free(c), buffer_free(before), buffer_free(one), buffer_free(out);
+            buffer_free(c), buffer_free(before), buffer_free(one), buffer_free(out), buffer_free(again);
         }
+    buffer_free(memory);
+}
+
+/* The slices of a step, in any order, do what the whole does. */
+static void transforms_in_slices(void) {
+    buffer memory;
+    apr_twiddles tw = twiddles_new(LOG_MAX, &memory);
+    for (uint32_t log_n = APR_SLICE_LOG + 1; log_n <= APR_SLICE_LOG + 4; log_n++) {
+        const size_t n = (size_t)1 << log_n, slices = n >> APR_SLICE_LOG;
+        const fp shift = fp_add(FP_ONE, draw() / 2);
+        buffer c = draw_buffer(n), whole = buffer_new(n), sliced = buffer_new(n), back = buffer_new(n);
+        kernels->evaluate(&tw, whole.words, c.words, log_n, shift);
+        for (int step = 0; step < 2; step++)
+            for (size_t s = slices; s-- > 0;) kernels->evaluate_slice(&tw, sliced.words, c.words, log_n, shift, step, s);
+        CHECK(equal(whole, sliced));
+        for (int step = 0; step < 2; step++)
+            for (size_t s = slices; s-- > 0;)
+                kernels->interpolate_slice(&tw, back.words, sliced.words, log_n, fp_inv(shift), step, s);
+        CHECK(equal(back, c) && equal(whole, sliced));
+        for (int step = 0; step < 2; step++)
+            for (size_t s = 0; s < slices; s++)
+                kernels->interpolate_slice(&tw, sliced.words, sliced.words, log_n, fp_inv(shift), step, s);
+        CHECK(equal(back, sliced));
+        buffer_free(c), buffer_free(whole), buffer_free(sliced), buffer_free(back);
+    }
     buffer_free(memory);
 }
 
@@ -366,27 +400,21 @@ static int countdown(void *context) { return (*(int *)context)-- == 0; }
 
 /* A poll that says stop ends every long operation with 1, whichever call of it says so. */
 static void stopping(void) {
-    enum { LOG = 17, COLUMNS = 64 };
+    enum { LOG = 17 };
     size_t n = (size_t)1 << LOG;
-    buffer memory, x = draw_buffer(n), y = buffer_new(n), v = draw_buffer(FX_DEGREE * n);
-    apr_twiddles tw = twiddles_new(LOG, &memory);
+    buffer v = draw_buffer(FX_DEGREE * n);
     fx z = draw_fx();
-    for (int operation = 0; operation < 7; operation++)
+    for (int operation = 0; operation < 3; operation++)
         for (int calls = 0, result = 1; result != 0; calls++) {
             int left = calls;
-            result = operation == 0   ? kernels->interpolate(&tw, x.words, LOG, countdown, &left)
-                     : operation == 1 ? kernels->evaluate(&tw, y.words, x.words, LOG, z.c[0], countdown, &left)
-                     : operation == 2 ? kernels->powers(view(v), LOG, z, countdown, &left)
-                     : operation == 3 ? kernels->divide(view(v), LOG, z, countdown, &left)
-                     : operation == 4 ? kernels->interpolate_columns(&tw, x.words, n / COLUMNS, COLUMNS, LOG - 6, z.c[0], countdown, &left)
-                     : operation == 5 ? kernels->evaluate_columns(&tw, y.words, n / COLUMNS, x.words, n / COLUMNS, COLUMNS, LOG - 6,
-                                                                  z.c[0], countdown, &left)
+            result = operation == 0   ? kernels->powers(view(v), LOG, z, countdown, &left)
+                     : operation == 1 ? kernels->divide(view(v), LOG, z, countdown, &left)
                                       : kernels->fold(view(v), view(v), LOG, 3, z, countdown, &left);
             CHECK(result == (left < 0));
             CHECK(calls > 0 || result == 1);
             CHECK(calls < 100);
         }
-    buffer_free(memory), buffer_free(x), buffer_free(y), buffer_free(v);
+    buffer_free(v);
 }
 
 /* Every path gives the same words for large operations (the small ones are compared with the definition). */
@@ -400,8 +428,8 @@ static void paths_agree(void) {
     fp s = draw();
     for (int i = 0; i < 2; i++) {
         values[i] = buffer_new(n), scaled[i] = copy_of(c), vectors[i] = copy_of(v);
-        path[i]->evaluate(&tw, values[i].words, c.words, LOG, s, NULL, NULL);
-        path[i]->interpolate(&tw, values[i].words, LOG, NULL, NULL);
+        path[i]->evaluate(&tw, values[i].words, c.words, LOG, s);
+        path[i]->interpolate(&tw, values[i].words, LOG);
         path[i]->scale_powers(scaled[i].words, LOG, s);
         CHECK(equal(values[i], scaled[i]));
         path[i]->divide(view(vectors[i]), LOG, z, NULL, NULL);
@@ -425,6 +453,7 @@ int main(void) {
         transforms_of_the_basis();
         large_transforms(19);
         transforms_of_columns();
+        transforms_in_slices();
         scaling_by_powers();
         powers_of_a_point();
         dot_products();

@@ -95,7 +95,7 @@ static aprover_status prove(fixture *f, uint32_t path, aprover_error *error) {
 static aprover_status verify_bytes(fixture *f, const uint8_t *proof, size_t length, uint32_t path) {
     aprover_error error;
     aprover_parameters parameters;
-    aprover_status status = aprover_proof_parameters(f->air, proof, length, &parameters, &error);
+    aprover_status status = aprover_proof_head(f->air, proof, length, &parameters, &error);
     if (status != APROVER_OK) return status;
     const size_t bytes = aprover_verify_memory(f->air, &parameters);
     uint8_t *scratch = aligned(bytes);
@@ -183,6 +183,22 @@ static void wide_traces(void) {
         close_fixture(&f);
     }
     puts("ok wide traces of 2^3 to 2^10 rows");
+}
+
+/* Trees of 2^16 leaves and more keep their upper levels only. */
+static void tall_trees(void) {
+    static fixture f;
+    for (int kind = 0; kind < 4; kind++) {
+        const uint32_t h = kind == 0 ? 18 : kind == 1 ? 14 : 12;
+        f.trace = trace_for((kind == 1 ? 40u : 7u) << h);
+        if (kind == 0) fibonacci_air(&f.encoding, h, 200000, f.trace);
+        if (kind == 1) power_air(&f.encoding, h, 40, 3, 2, f.trace);
+        if (kind >= 2) lookup_air(&f.encoding, h, 8, 2, f.trace);
+        const uint8_t flags = kind == 3 ? APROVER_FLAG_ZERO_KNOWLEDGE : 0;
+        proves_and_verifies(&f, (aprover_parameters){kind == 0 ? 1 : kind == 1 ? 2 : 5, 0, kind, flags, 40});
+        close_fixture(&f);
+    }
+    puts("ok tall trees");
 }
 
 static void boundaries_on_many_rows(void) {
@@ -372,7 +388,7 @@ static void teams_give_the_same_bytes(void) {
     aprover_error error;
     aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
     for (int wide = 0; wide < 2; wide++) {
-        const uint32_t h = 13 + (wide == 0);
+        const uint32_t h = wide ? 13 : 18; /* the second is longer than a task transforms */
         f.trace = trace_for(40u << h);
         if (wide) power_air(&f.encoding, h, 40, 3, 20, f.trace);
         else fibonacci_air(&f.encoding, h, 10000, f.trace);
@@ -419,6 +435,7 @@ int main(void) {
     narrow_traces();
     high_degrees();
     wide_traces();
+    tall_trees();
     boundaries_on_many_rows();
     runs_of_rows();
     several_tables();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import cast
 
@@ -55,7 +56,10 @@ class FakeRequest:
 def work(seconds: float, *, trace: str | None = None, splittable: bool = True, rows: int = 8) -> Work:
     """A work that a fresh model predicts to take `seconds`, a trace() in Python not included."""
     counts = dict.fromkeys(FEATURES, 0.0)
-    counts["call"] = seconds / PRIOR_WEIGHTS[0]
+    count = seconds / PRIOR_WEIGHTS[0]
+    while count * PRIOR_WEIGHTS[0] > seconds:  # by rounding, and a budget is to hold as many as it says
+        count = math.nextafter(count, 0.0)
+    counts["call"] = count
     return Work(tuple(counts.values()), rows, trace, splittable=splittable)
 
 

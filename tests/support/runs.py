@@ -49,6 +49,15 @@ def batch(
     return told
 
 
+def help_with(number: int, start: float, end: float | None, *, worker: str = "aprover worker 2") -> list[Told]:
+    """What is told of a helper of this batch; it does not leave if `end` is None."""
+    facts = {"engine": 1, "batch": number}
+    told: list[Told] = [(start, worker, "help_started", facts)]
+    if end is not None:
+        told.append((end, worker, "help_finished", {**facts, "seconds": end - start}))
+    return told
+
+
 def random_run(requests: int, seed: int = 1) -> Timeline:
     """Bursts of hits, inline work and batches of one, as an engine tells them."""
     rng = random.Random(seed)

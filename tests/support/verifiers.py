@@ -42,7 +42,7 @@ def native(air: bytes, publics: Sequence[int], statement: bytes, proof: bytes, p
     loaded, _ = load(air)
     parameters, error = ffi.new("aprover_parameters *"), ffi.new("aprover_error *")
     data = ffi.from_buffer(proof)
-    status = lib.aprover_proof_parameters(loaded, data, len(proof), parameters, error)
+    status = lib.aprover_proof_head(loaded, data, len(proof), parameters, error)
     if status == lib.APROVER_OK:
         size = lib.aprover_verify_memory(loaded, parameters)
         memory, _owner = aligned(size)

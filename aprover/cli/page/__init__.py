@@ -107,7 +107,9 @@ def page_data(run: Run) -> dict[str, Any]:
 
 
 def _request_columns(run: Run, loops: Mapping[Lane, int], names: _Names) -> dict[str, list[int]]:
-    batches = {(bar.engine, bar.number): i for i, bar in enumerate(run.bars) if bar.number is not None}
+    batches = {
+        (bar.engine, bar.number): i for i, bar in enumerate(run.bars) if bar.number is not None and not bar.is_help
+    }
     # A request whose end was not told, or that ran on the caller's own thread, has no batch's number.
     makers = {(bar.engine, flight): i for i, bar in enumerate(run.bars) for flight in bar.flights}
 

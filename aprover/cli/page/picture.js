@@ -22,7 +22,7 @@ const SHAPES = {
   pending: "M6 1.5a4.5 4.5 0 1 0 .01 0zm0 2a2.5 2.5 0 1 1-.01 0z",
 };
 const PATHS = FATES.map((fate) => new Path2D(SHAPES[fate]));
-const OF_PLACEMENT = { inline: "inline", offload: "batched", split: "split" };
+const OF_PLACEMENT = { inline: "inline", offload: "batched", split: "split", help: "split" };
 
 let colours = {};
 let rows = [];

@@ -80,9 +80,6 @@ function sayAbout() {
   if (about.dropped) place.append(element("strong", {}, `, and ${grouping(about.dropped)} more that were not kept`));
 }
 
-// Who helps with a split proof is not recorded.
-const unseenHelp = () => (DATA.figures.fates[FATES.indexOf("split")] ? ", help in splits not counted" : "");
-
 function sayFigures() {
   const { figures } = DATA;
   const { latency } = figures;
@@ -96,7 +93,7 @@ function sayFigures() {
     ["latency, median", duration(latency.p50), `p90 ${duration(latency.p90)}`],
     ["latency, p99", duration(latency.p99), `largest ${duration(latency.max)}`],
     ["hits and joins", share("hit", "joined"), `${share("hit")} and ${share("joined")}`],
-    ["workers busy", percent(figures.occupancy), counted(figures.workers, "worker") + unseenHelp()],
+    ["workers busy", percent(figures.occupancy), counted(figures.workers, "worker")],
     ["batches", grouping(figures.batches), `${significant(figures.batch_size)} proofs on average`],
     ["queue wait", duration(figures.queue_wait ?? NaN), "median of the batches"],
     [
@@ -158,7 +155,21 @@ function requestCard(i, others = 0) {
 
 const barName = (i) => (bars.number[i] >= 0 ? `batch ${bars.number[i]}` : "work on the caller's thread");
 
+function helpCard(i) {
+  return element(
+    "div", { class: "card" },
+    element("h3", {}, icon("split"), `help with batch ${bars.number[i]}`),
+    facts([
+      ["programs", names(bars.programs[i])],
+      ["placed", `on ${laneName(bars.lane[i])}`],
+      ["from", moment(bars.start[i])],
+      ["took", duration(bars.seconds[i]) + (bars.finished[i] ? "" : " and was not finished")],
+    ]),
+  );
+}
+
 function barCard(i) {
+  if (names(bars.placement[i]) === "help") return helpCard(i);
   const kind = OF_PLACEMENT[names(bars.placement[i])] || "batched";
   const answered = servedBy(i).length;
   return element(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+import functools
+from collections.abc import Awaitable, Hashable
 from typing import TYPE_CHECKING
 
 from ..messages import Outcome
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from ..life import EngineLife
 
 __all__ = ["AsyncioPort"]
+
+
+def _resolve(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
 
 
 class AsyncioPort(LoopPort):
@@ -76,16 +82,11 @@ class AsyncioPort(LoopPort):
         """See `Port.caller`."""
         return asyncio.current_task(self.loop)
 
-    async def wait(self, waiter: Waiter) -> Outcome:
+    def wait(self, waiter: Waiter) -> Awaitable[Outcome]:
         """See `LoopPort.wait`."""
         future: asyncio.Future[Outcome] = self.loop.create_future()
-
-        def resolve(outcome: Outcome) -> None:
-            if not future.done():
-                future.set_result(outcome)
-
-        waiter.resolve = resolve
-        return await future
+        waiter.resolve = functools.partial(_resolve, future)
+        return future
 
     async def check_cancelled(self) -> None:
         """See `LoopPort.check_cancelled`. asyncio delivers a cancellation where a task next waits."""

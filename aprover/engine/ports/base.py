@@ -20,7 +20,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..messages import Outcome
@@ -136,7 +136,7 @@ class LoopPort(Port):
         """
 
     @abstractmethod
-    async def wait(self, waiter: Waiter) -> Outcome:
+    def wait(self, waiter: Waiter) -> Awaitable[Outcome]:
         """Waits for the answer. Whoever catches a cancellation of this has the waiter leave the engine."""
 
     @abstractmethod

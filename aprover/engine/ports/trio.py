@@ -5,10 +5,11 @@ release what was submitted in a pass at its end, when all its tasks have had the
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING
 
 import trio
@@ -35,6 +36,16 @@ def protect(*functions: Callable[..., object]) -> None:
 
 def _nothing() -> None:
     pass
+
+
+def _resolve(task: trio.lowlevel.Task, outcome: Outcome) -> None:
+    trio.lowlevel.reschedule(task, Value(outcome))
+
+
+def _abort(waiter: Waiter, _: object) -> Abort:
+    # From this moment on; the caller's exception handler does the rest.
+    waiter.gone = True
+    return Abort.SUCCEEDED
 
 
 class _Passes:
@@ -135,21 +146,10 @@ class TrioPort(LoopPort):
         """See `Port.caller`."""
         return trio.lowlevel.current_task()
 
-    async def wait(self, waiter: Waiter) -> Outcome:
+    def wait(self, waiter: Waiter) -> Awaitable[Outcome]:
         """See `LoopPort.wait`."""
-        task = trio.lowlevel.current_task()
-
-        def resolve(outcome: Outcome) -> None:
-            trio.lowlevel.reschedule(task, Value(outcome))
-
-        def abort(_: Callable[[], object]) -> Abort:
-            # From this moment on; the caller's exception handler does the rest.
-            waiter.gone = True
-            return Abort.SUCCEEDED
-
-        waiter.resolve = resolve
-        outcome: Outcome = await trio.lowlevel.wait_task_rescheduled(abort)
-        return outcome
+        waiter.resolve = functools.partial(_resolve, trio.lowlevel.current_task())
+        return trio.lowlevel.wait_task_rescheduled(functools.partial(_abort, waiter))  # noqa: ASYNC105 - by the caller
 
     # Not in a method of its own, which would take as long again.
     check_cancelled = staticmethod(trio.lowlevel.checkpoint_if_cancelled)
