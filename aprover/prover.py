@@ -347,6 +347,8 @@ def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> li
     Returns:
         For each, the proof's bytes or the exception that `prove` would have raised.
     """
+    if len(batch) == 1:
+        return _prove_run(batch, team)
     results: list[bytes | Exception] = []
     run: list[Prepared] = []
     for item in batch:
@@ -359,7 +361,7 @@ def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> li
     return results + _prove_run(run, team)
 
 
-def _prove_run(run: list[Prepared], team: Team | None) -> list[bytes | Exception]:
+def _prove_run(run: Sequence[Prepared], team: Team | None) -> list[bytes | Exception]:
     """One C call: native proofs, or one whose program writes the trace."""
     if not run:
         return []

@@ -56,7 +56,11 @@ def _encode(out: bytearray, value: Any, field: str, depth: int = 0) -> None:
             raise ProgramError(f"{field}: tuples nest at most {MAX_DEPTH} deep", field=field)
         out += _pack_tuple(_TUPLE, len(value))
         for item in value:
-            _encode(out, item, field, depth + 1)
+            if type(item) is int and 0 <= item <= 0xFFFFFFFF:  # as most public values are, and so without a call
+                length = (item.bit_length() + 7) // 8
+                out += _pack_integer(_INT, 0, length) + item.to_bytes(length, "little")
+            else:
+                _encode(out, item, field, depth + 1)
     elif value is None:
         out.append(_NONE)
     elif kind is bool:

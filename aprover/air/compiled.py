@@ -9,11 +9,14 @@ import attrs
 
 from ..errors import VerificationCode, VerificationError, shown
 from ..statement import Statement, Value
-from .field import P
+from .field import P, is_element
 from .filling import Filling
 
 PublicSlot = tuple[str, str, int | None] | tuple[str, int]
 """``("input", field, index or None)`` or ``("output", index)``."""
+
+
+_ONLY_INTS = {int}
 
 
 @attrs.frozen(eq=False)
@@ -159,9 +162,13 @@ class CompiledAir:
 
     def _elements(self, values: list[Any]) -> list[int]:
         """These, the first of `public_spec`, if all are field elements."""
-        for slot, value in zip(self.public_spec, values, strict=False):
-            if type(value) is not int or not 0 <= value < P:
-                raise _unfit(f"{_name_of(slot)} = {shown(value)} is not an int from 0 to {P - 1}")
+        if values and not (set(map(type, values)) == _ONLY_INTS and min(values) >= 0 and max(values) < P):
+            name, value = next(
+                (_name_of(slot), value)
+                for slot, value in zip(self.public_spec, values, strict=False)
+                if not is_element(value)
+            )
+            raise _unfit(f"{name} = {shown(value)} is not an int from 0 to {P - 1}")
         return values
 
 

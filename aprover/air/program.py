@@ -204,7 +204,8 @@ class Program:
     def _key(self) -> tuple[object, ...]:
         key = self.__dict__.get("_exact")
         if key is None:
-            key = tuple([exact_form(getattr(self, name)) for name in names_of(type(self)).all])
+            values = [getattr(self, name) for name in names_of(type(self)).all]
+            key = tuple([value if type(value) is int else exact_form(value) for value in values])
             self.__dict__["_exact"] = key
         return cast("tuple[object, ...]", key)
 
@@ -264,13 +265,16 @@ class Form:
         outputs = program.public_outputs()
         if type(outputs) is not tuple:
             raise ProgramError(field="public_outputs()", value=outputs, allowed="a tuple of ints")
-        for i, value in enumerate(outputs):
-            if not is_element(value):
-                raise ProgramError(field=f"public_outputs()[{i}]", value=value, allowed=f"an int from 0 to {P - 1}")
-        statement = self._statements.fill(tuple([getattr(program, name) for name in self._inputs]), outputs)
         try:
+            statement = self._statements.fill(tuple([getattr(program, name) for name in self._inputs]), outputs)
             return statement, self.air.publics(statement)
-        except VerificationError as error:
+        except (ProgramError, VerificationError) as error:
+            for i, value in enumerate(outputs):
+                if not is_element(value):
+                    allowed = f"an int from 0 to {P - 1}"
+                    raise ProgramError(field=f"public_outputs()[{i}]", value=value, allowed=allowed) from None
+            if isinstance(error, ProgramError):
+                raise
             message = f"{program.id}: the constraints do not fit the public values: {error.args[1]}"
             raise ProgramError(message) from None
 

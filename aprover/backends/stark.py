@@ -87,7 +87,7 @@ class Recipe:
     shape: Shape
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class PreparedProof:
     """A STARK proof that is ready to be made."""
 

@@ -499,6 +499,7 @@ class Scaling:
         self._cores = max(2, cores)
         self._prior = prior
         self._beside = math.log(2 / prior)
+        self._together: float = prior
         self._seen = -math.inf
 
     def observe(self, ratio: float, beside: float, loops: float, now: float) -> None:
@@ -521,13 +522,16 @@ class Scaling:
         if now - self._seen >= self.HALF_LIFE:
             gain = 0.5
         self._beside += gain * (two - self._beside)
+        self._together = 2 / math.exp(self._beside)
         self._seen = now
 
     def value(self, now: float) -> float:
         """What two threads get done together, relative to one: 0.5 to 2."""
         age = now - self._seen
-        trust = 1.0 if age <= self.HALF_LIFE else 0.5 ** (age / self.HALF_LIFE - 1)
-        return self._prior + trust * (2 / math.exp(self._beside) - self._prior)
+        if age <= self.HALF_LIFE:
+            return self._together
+        trust: float = 0.5 ** (age / self.HALF_LIFE - 1)
+        return self._prior + trust * (self._together - self._prior)
 
     def slowdown(self, others: float, now: float) -> float:
         """By what factor a batch is slower for so many others beside it, batches or busy loops."""

@@ -339,7 +339,7 @@ class EngineLife:
         Args:
             job: The request whose own call to the core this came from.
         """
-        if effects is NOTHING or not effects:
+        if effects is NOTHING:
             return
         for worker in effects.wake:
             cast(WorkerThread, worker).wake()

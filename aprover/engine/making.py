@@ -47,12 +47,12 @@ def make_inline(flight: Flight) -> tuple[Result, float, float]:
     """
     wall, busy = _wall(), _busy()
     result: Result
-    request = cast("AnyRequest", flight.request)
+    request: Any = flight.request
     try:
         if request.batched:
-            (result,) = prove_prepared((cast(Request, request).prepare(flight.control),))
+            (result,) = prove_prepared((request.prepare(flight.control),))
         else:
-            result = cast(Proof, request.make(flight.control))
+            result = request.make(flight.control)
     except Exception as error:  # noqa: BLE001 - it is the flight's result
         result = error
     if isinstance(result, Exception):

@@ -7,6 +7,7 @@ beside a user's Python, a bounded number of pending flights, and that no worker 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from ..proof import Proof
 from .cost import UNKNOWN_WORK, CostModel, Work
@@ -47,6 +48,73 @@ _Lesson = tuple[Batch, float, float, float, float]
 """A batch, its seconds in C, those of them that its thread was not at work, and the busy workers and loops beside."""
 
 
+class _LoadNow:
+    """A `Load` that is worked out as far as a policy asks: most decisions need three or four of its parts."""
+
+    __slots__ = ("_now", "_placing", "_state")
+
+    def __init__(self, placing: Placing, state: LoopState | None, now: float) -> None:
+        self._placing = placing
+        self._state = state
+        self._now = now
+
+    @property
+    def together(self) -> float:
+        state = self._state
+        return 1.0 if state is None else max(state.arrivals, state.usual_flights)
+
+    @property
+    def requests(self) -> float:
+        state = self._state
+        return 1.0 if state is None else max(state.requests, state.usual_requests)
+
+    @property
+    def workers(self) -> int:
+        return self._placing._workers
+
+    @property
+    def idle(self) -> int:
+        return self._placing._crew.idle
+
+    @property
+    def busy(self) -> int:
+        return len(self._placing._crew.active)
+
+    @property
+    def queued(self) -> int:
+        return self._placing._queue.count
+
+    @property
+    def queue_cost(self) -> float:
+        return self._placing._queue.cost
+
+    @property
+    def running_cost(self) -> float:
+        now = self._now
+        return sum([max(0.0, batch.predicted - (now - batch.pulled)) for batch in self._placing._crew.active])
+
+    @property
+    def scaling(self) -> float:
+        return self._placing._machine.scaling.value(self._now)
+
+    @property
+    def handback(self) -> float:
+        return self._placing._machine.handback.value(self._now)
+
+    @property
+    def wake(self) -> float:
+        machine = self._placing._machine
+        return machine.wake.value(self._now) + machine.notice.value(self._now)
+
+    @property
+    def lag(self) -> float:
+        return 0.0 if self._state is None else self._state.lag
+
+    @property
+    def python(self) -> bool:
+        return self._placing._crew.python > 0
+
+
 class Placing(Ledger):
     """A part of `Core`, whose arguments these are. Not thread-safe."""
 
@@ -81,27 +149,7 @@ class Placing(Ledger):
         """Of batches whose answers are out already."""
 
     def _load(self, state: LoopState | None, now: float) -> Load:
-        machine, active, queue = self._machine, self._crew.active, self._queue
-        together, requests, lag = 1.0, 1.0, 0.0
-        if state is not None:
-            together = max(state.arrivals, state.usual_flights)
-            requests = max(state.requests, state.usual_requests)
-            lag = state.lag
-        return Load(
-            together,
-            requests,
-            self._workers,
-            self._crew.idle,
-            len(active),
-            queue.count,
-            queue.cost,
-            sum([max(0.0, batch.predicted - (now - batch.pulled)) for batch in active]) if active else 0.0,
-            machine.scaling.value(now),
-            machine.handback.value(now),
-            machine.wake.value(now) + machine.notice.value(now),
-            lag,
-            self._crew.python > 0,
-        )
+        return cast(Load, _LoadNow(self, state, now))
 
     def _inline_at_the_door(self, flight: Flight, state: LoopState, now: float) -> bool:
         placement, flight.reason = self._policy.place(flight.predicted, self._load(state, now))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 import os
+import sys
 import threading
-from typing import Any, cast
+from typing import Any
 
 from .. import prover
 from ..aggregate import AggregateProof
@@ -100,17 +101,11 @@ class Key(tuple[int, type[Program], tuple[object, ...], Settings]):
 
 
 def _size_of(items: tuple[object, ...]) -> int:
-    size = 56
-    for item in items:
-        kind = type(item)
-        if kind is int:
-            size += 36 + cast(int, item).bit_length() // 8
-        elif kind is tuple:
-            size += 8 + _size_of(cast("tuple[object, ...]", item))
-        elif kind is bytes or kind is str:
-            size += 58 + len(cast("bytes | str", item))
-        else:
-            size += 24  # classes are there anyway
+    if items and isinstance(items[0], type):
+        items = items[1:]  # a class is there anyway
+    size = sum(map(sys.getsizeof, items))
+    if tuple in map(type, items):
+        size += sum([_size_of(item) for item in items if type(item) is tuple])
     return size
 
 

@@ -96,8 +96,7 @@ class WorkerThread:
         core, perform = self._core, self._perform
         while True:
             task, effects = core.pull(self)
-            if effects:
-                perform(effects)
+            perform(effects)
             if task is None:
                 self._lie_down()
             elif task is STOP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import attrs
@@ -56,6 +57,7 @@ class Fibonacci(Program):
         return GENERATOR, (self.a, self.b)
 
 
+@functools.lru_cache(maxsize=256)
 def _standard_pair(n: int) -> tuple[int, int]:
     """f(n) and f(n+1) modulo P, where f(0) = 0 and f(1) = 1, by fast doubling.
 
