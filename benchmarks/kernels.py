@@ -21,15 +21,17 @@ from typing import Any
 
 import attrs
 
-from aprover import Fibonacci, prover
+from aprover import Fibonacci, Program, prover
 from aprover.proof import shape_of
 from aprover.security import Parameters, Shape, choose, layout_of
 from aprover.security.costs import trees
 
 from .machine import RESULTS, machine
-from .speed import in_process_of_its_own
+from .speed import in_process_of_its_own, timed
 
 LOG_SIZES = (10, 14, 18, 20)
+LANES = 8
+LOG_SIZES_OF_LANES = (3, 4, 5, 6, 8)
 ROUNDS = 5
 PROFILED = (5, 10, 14, 20)
 SAMPLED = 3.0
@@ -139,6 +141,59 @@ def compare(kernels: Kernels, log_rows: int) -> dict[str, Any]:
     return {"log_rows": log_rows, "groups": groups, "sum": sum(groups.values()), "whole": whole}
 
 
+# ---- eight proofs side by side ----
+
+
+def lone_compressions(program: Program, parameters: Parameters) -> int:
+    """Compressions of the transcript of one narrow proof, each of which waits for the one before (section 7)."""
+    air = program.compiled()
+    shape, statement = shape_of(air), program.statement()
+    layout = layout_of(shape, parameters)
+    cap = 32 << parameters.cap_log
+    publics = 4 * len(air.publics(statement))
+    first = [16, 8, 32, 4 * len(shape.tables), publics, len(statement.to_bytes()), cap]
+    absorbed = [first, [cap], [20 * layout.openings], *([[cap]] * (layout.folds - 1)), [20 * layout.final_length], [8]]
+    absorbed.insert(3, [])
+    # The first block that is squeezed has the next state and eight words, each further one sixteen.
+    blocks = sum(max(1, -(-sum(9 + length for length in lengths) // 64)) for lengths in absorbed)
+    return blocks + -(-max(0, parameters.queries - 8) // 16)
+
+
+def idle_lanes(shape: Shape, parameters: Parameters) -> int:
+    """Lanes that stay empty where a level of a tree, or what is left of it, does not fill eight."""
+    idle = 0
+    for tree in trees(layout_of(shape, parameters), parameters.log_blowup):
+        for level in range(tree.log_leaves + 1):
+            blocks = -(-tree.leaf_bytes // 64) if level == tree.log_leaves else 1
+            idle += -(1 << level) % LANES * blocks if level > 0 else 0
+    return idle
+
+
+def side_by_side(kernels: Kernels, log_rows: int) -> dict[str, Any]:
+    """How much faster proofs could be if eight of them shared the lanes of all hashing; times in seconds."""
+    program = Fibonacci(1 << log_rows)
+    shape = shape_of(program.compiled())
+    parameters = choose(shape, 100)
+    lone, roots = lone_compressions(program, parameters), len(list(trees(layout_of(shape, parameters), 1)))
+    idle = idle_lanes(shape, parameters)
+    saved = 1e-9 * ((lone + roots) * (kernels.alone - kernels.node) + idle * kernels.node)
+    whole = min(repeated_together(program, parameters) for _ in range(ROUNDS))
+    return {
+        "log_rows": log_rows,
+        "lone": lone + roots,
+        "idle": idle,
+        "saved": saved,
+        "whole": whole,
+        "bound": whole / (whole - saved),
+    }
+
+
+def repeated_together(program: Program, parameters: Parameters, count: int = 64) -> float:
+    """Seconds of one of many proofs in one call."""
+    prepared = [prover.prepare(program, parameters) for _ in range(count)]
+    return timed(lambda: prover.prove_prepared(prepared)) / count
+
+
 # ---- profile ----
 
 
@@ -213,8 +268,17 @@ def main() -> None:
     kernels = measure(options.programs)
     compared = [compare(kernels, log_rows) for log_rows in LOG_SIZES]
     profiles = {str(log_rows): profile(log_rows) for log_rows in PROFILED}
+    lanes = [side_by_side(kernels, log_rows) for log_rows in LOG_SIZES_OF_LANES]
     show(compared, profiles)
-    figures = {"machine": about, "kernels": attrs.asdict(kernels), "limits": compared, "profiles": profiles}
+    for one in lanes:
+        print(f"2^{one['log_rows']} rows: eight side by side could be {one['bound']:.2f} times as fast")
+    figures = {
+        "machine": about,
+        "kernels": attrs.asdict(kernels),
+        "limits": compared,
+        "profiles": profiles,
+        "lanes": lanes,
+    }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(figures, indent=1) + "\n")
     print(f"figures: {options.json}")

@@ -23,6 +23,8 @@ WANTED_RATIO = 10.0
 SHOWN = (5, 10, 20)
 """log2 of the rows of which everything is shown."""
 WANTED_SHARE = 0.6
+WANTED_LANES = 1.2
+"""What several proofs side by side would have to win to be worth a second prover in C."""
 NOT_MEASURED = "Not measured yet."
 BLOCK = re.compile(r"(<!-- (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -272,6 +274,28 @@ def profile(folder: Path) -> str:
     return table(["share of the time", *(f"2^{size} rows" for size in profiles)], rows)
 
 
+def lanes(folder: Path) -> str:
+    """What eight proofs side by side in the lanes of the hash could win."""
+    figures = load("kernels", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    rows = [
+        [
+            f"2^{one['log_rows']}",
+            seconds(one["whole"]),
+            str(one["lone"]),
+            str(one["idle"]),
+            seconds(one["saved"]),
+            f"**{one['bound']:.2f}**",
+        ]
+        for one in figures["lanes"]
+    ]
+    titles = ["rows", "one of 64", "lone compressions", "idle lanes", "they cost", "at most so many times as fast"]
+    best = max(float(one["bound"]) for one in figures["lanes"])
+    verdict = "worth it" if best >= WANTED_LANES else "not worth it"
+    return table(titles, rows) + f"\nFrom {WANTED_LANES} times on it would be worth it: it is {verdict}.\n"
+
+
 def kernels(folder: Path) -> str:
     """The microbenchmarks."""
     figures = load("kernels", folder)
@@ -375,6 +399,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "programs": programs,
     "limits": kernel_limits,
     "profile": profile,
+    "lanes": lanes,
     "kernels": kernels,
     "engine": engine,
     "runs": runs,

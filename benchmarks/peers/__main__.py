@@ -34,7 +34,7 @@ SIZES = (5, 6, 8, 10, 12, 14, 16, 18, 20)
 BYTES_SIZES = (10, 20)
 STRETCH = 20_000.0
 """Microseconds that one arm proves in one round, if a single proof does not take longer."""
-MOST_IN_A_ROUND = 100
+MOST_IN_A_ROUND = 2000
 TRIALS = 4
 """Requests by which the configurations of equal bits are told apart; the best one counts."""
 LARGEST_TRIED = 14
