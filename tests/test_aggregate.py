@@ -30,7 +30,7 @@ from aprover import (
 from aprover.aggregate import ClaimGroup, encode_claims
 from aprover.air.stacking import Stack, copies, fits, most_runs, stack
 from aprover.backends import Control, ProvingCancelled, prepare_aggregate
-from aprover.backends.aggregating import BYTES, layout
+from aprover.backends.aggregating import BYTES, aggregate_layout
 from aprover.proof import shape_of
 from tests.programs_for_tests import TABLE_SAMPLES, Tribonacci
 
@@ -224,7 +224,7 @@ class TestSecurity:
     def test_the_layout_keeps_to_the_bytes(self, count: int) -> None:
         """With prefer="time" the fastest one of at most so many bytes; with prefer="size" a smaller one yet."""
         members = ((Fibonacci(20).compiled(), count),)
-        quick, small = (layout(members, 100, prefer, False) for prefer in ("time", "size"))
+        quick, small = (aggregate_layout(members, 100, prefer, False) for prefer in ("time", "size"))
         assert quick.time <= small.time
         programs = [Fibonacci(20, i) for i in range(count)]
         fast, tiny = make(programs), make(programs, prefer="size")

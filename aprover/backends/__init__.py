@@ -6,7 +6,14 @@ from typing import get_args
 
 from ..arenas import give_back
 from ..errors import ProgramError
-from .aggregating import PreparedAggregate, check_aggregatable, prepare_aggregate, verify_aggregate
+from .aggregating import (
+    Layout,
+    PreparedAggregate,
+    aggregate_layout,
+    check_aggregatable,
+    prepare_aggregate,
+    verify_aggregate,
+)
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
     PreparedProof,
@@ -25,12 +32,14 @@ __all__ = [
     "Backend",
     "Control",
     "Cost",
+    "Layout",
     "Prefer",
     "PreparedAggregate",
     "PreparedProof",
     "ProvingCancelled",
     "Recipe",
     "Team",
+    "aggregate_layout",
     "backend_named",
     "check_aggregatable",
     "check_prefer",

@@ -23,7 +23,14 @@ from ..proof import shape_of
 from ..security import Parameters, Shape, TableShape, candidates, predicted_time, proof_size, security_report
 from .base import Control, Prefer
 
-__all__ = ["PreparedAggregate", "check_aggregatable", "prepare_aggregate", "verify_aggregate"]
+__all__ = [
+    "Layout",
+    "PreparedAggregate",
+    "aggregate_layout",
+    "check_aggregatable",
+    "prepare_aggregate",
+    "verify_aggregate",
+]
 
 BYTES = 2**16
 """With prefer="time", an aggregate is the fastest one of at most so many bytes, .."""
@@ -46,6 +53,11 @@ class Layout:
     time: float
     """As `predicted_time`."""
 
+    @property
+    def instructions(self) -> tuple[int, ...]:
+        """Of each table's constraints."""
+        return tuple([one.air.cost * copies(one.count, one.log_slots) for one in self.stacks])
+
 
 def check_aggregatable(program: Program) -> None:
     """Raises ProgramError if statements of this program cannot be part of an aggregate."""
@@ -55,7 +67,7 @@ def check_aggregatable(program: Program) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def layout(members: tuple[tuple[CompiledAir, int], ...], security: int, prefer: Prefer, zk: bool) -> Layout:
+def aggregate_layout(members: tuple[tuple[CompiledAir, int], ...], security: int, prefer: Prefer, zk: bool) -> Layout:
     """The layout that proves them best: all tables about as high, as high as is best. Cached.
 
     Args:
@@ -170,7 +182,7 @@ def prepare_aggregate(
         )
     for one in groups:
         check_aggregatable(one.members[0])
-    chosen = layout(tuple([(one.air, len(one.members)) for one in groups]), security, prefer, zk)
+    chosen = aggregate_layout(tuple([(one.air, len(one.members)) for one in groups]), security, prefer, zk)
     return PreparedAggregate(chosen, groups, order)
 
 

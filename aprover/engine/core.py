@@ -84,6 +84,7 @@ class Core(Placing):
         finish_abandoned: Let running work that nobody waits for run on into the cache, instead of stopping it.
         weigh: Bytes of a proof, for the cache.
         events: Whether to make `Event`s.
+        aggregates: Whether requests of a batch may share a proof. Batches are larger then.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Core(Placing):
         finish_abandoned: bool = False,
         weigh: Callable[[Proof], int] = len,
         events: bool = False,
+        aggregates: bool = False,
     ) -> None:
         super().__init__(
             workers=workers,
@@ -110,6 +112,7 @@ class Core(Placing):
             finish_abandoned=finish_abandoned,
             weigh=weigh,
             events=events,
+            aggregates=aggregates,
         )
         self._lock = threading.Lock()
         self._on_overload = on_overload
@@ -413,7 +416,9 @@ class Core(Placing):
                     self._stopped(flight, effects)
                 else:
                     self._end(flight, result, size, effects, ended)
-            if not failed and not batch.split and self._teaches(batch, seconds):
+            self._count.shared += batch.shared
+            # Together they took less than the model, which knows single proofs, could make sense of.
+            if not failed and not batch.split and not batch.shared and self._teaches(batch, seconds):
                 self._lessons.append((batch, seconds, handback, beside, loops))
                 if batch.inline:
                     self._study(now)
@@ -528,6 +533,11 @@ class Core(Placing):
             if work.splittable and self._policy.split(predicted, load):
                 return predicted, SPLIT
             return predicted, OFFLOAD
+
+    def predicted(self, work: Work) -> float:
+        """Seconds on one core that a proof takes which nobody asked for as such."""
+        with self._lock:
+            return self._machine.cost.predict_proof(work)
 
     def dump_cost(self) -> str:
         """The cost model as JSON; see `CostModel.dumps`."""

@@ -84,6 +84,7 @@ class _Counters:
     offloaded: int = 0
     split: int = 0
     batches: int = 0
+    shared: int = 0
     queue_wait: float = 0.0
     started: int = 0
 

@@ -80,6 +80,7 @@ class EngineLife:
         finish_abandoned: bool = False,
         trace: Trace = None,
         calibrate: bool = False,
+        aggregates: bool = False,
         clock: Callable[[], float] = time.monotonic,
         worker_class: type[WorkerThread] = WorkerThread,
     ) -> None:
@@ -99,6 +100,7 @@ class EngineLife:
             finish_abandoned=finish_abandoned,
             weigh=_weigh,
             events=self.events.on(),
+            aggregates=aggregates,
         )
         self._local = threading.local()
         # Guards what follows; never held while anything else is called that may wait.

@@ -15,6 +15,7 @@ from .cost import UNKNOWN_WORK
 from .flights import Flight
 from .messages import Batch, Effects
 from .request import Request
+from .sharing import LEAST, share
 
 __all__ = ["make_batch", "make_inline"]
 
@@ -129,7 +130,12 @@ def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | Non
             times.traced = seconds
             perform(core.traced(batch, seconds))
 
+    elif core.aggregates and not batch.inline and len(flights) >= LEAST:
+        _make_shared(core, batch, results)
+
     for i, flight in enumerate(flights):
+        if results[i] is not None:
+            continue
         try:
             job = cast(Request, flight.request).prepare(flight.control, traced)
         except BaseException as error:
@@ -158,6 +164,18 @@ def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | Non
             team.close()
     for i, result in zip(places, made, strict=True):
         results[i] = _as_failure(flights[i], result) if isinstance(result, Exception) else result
+
+
+def _make_shared(core: Core, batch: Batch, results: list[Result | None]) -> None:
+    """Fills in the results of those that share a proof. They run to their end, as they are many people's."""
+    wanted = core.begin(batch)
+    places = [i for i, want in enumerate(wanted) if want]
+    flights = [batch.flights[i] for i in places]
+    for flight in flights:
+        flight.control.phase = "prove"
+    for i, member in share(flights, core.predicted).items():
+        results[places[i]] = member
+        batch.shared += 1
 
 
 def _make_plainly(core: Core, batch: Batch, perform: Perform, results: list[Result | None]) -> None:

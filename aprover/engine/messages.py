@@ -227,6 +227,8 @@ class Batch:
     """When, on the core's clock."""
     started: bool = False
     """`Core.begin` was called."""
+    shared: int = 0
+    """How many of its flights are answered by members of aggregates."""
     python: bool = False
     """A user's air() or trace() is running for it."""
     busy_before: float = 0.0

@@ -95,6 +95,7 @@ async def open_engine(
     on_overload: Literal["wait", "raise"] = "wait",
     on_exit: Mode = "wait",
     finish_abandoned: bool = False,
+    aggregate: Literal["off", "auto"] = "off",
     trace: Trace = None,
 ) -> AsyncIterator[Engine]:
     """An engine of one's own, for the tasks of this block: `aprover.prove` and its kin use it inside.
@@ -118,6 +119,11 @@ async def open_engine(
         on_exit: Whether leaving the block waits for what is pending, or cancels it.
         finish_abandoned: Whether a proof that is being made when the last who waited for it is cancelled is finished
             for those who ask again later, unless all had said ``cache=False``. By default it is stopped.
+        aggregate: With ``"auto"``, requests for programs with the same constraints that are made at the same time may
+            share one proof, where that is predicted to be quicker: by far, for small ones. Each is answered by an
+            `AggregateMember`, which carries the bytes of the whole: **whoever holds one sees the statements of all
+            who shared it**. So this is for one's own requests, not for those of different users. Which requests share
+            depends on what else is going on, and so do the bytes. In the cache each counts for its share of them.
         trace: Where the engine's log events go: by default to structlog, if that is configured; True: to structlog in
             any case; False: nowhere; or a structlog logger, or a function of a name and a dictionary.
 
@@ -129,6 +135,8 @@ async def open_engine(
     _check(workers, cache_bytes, max_pending, on_overload, on_exit)
     if type(finish_abandoned) is not bool:
         raise ProgramError(field="finish_abandoned", value=finish_abandoned, allowed="True or False")
+    if aggregate not in ("off", "auto"):
+        raise ProgramError(field="aggregate", value=aggregate, allowed="'off' or 'auto'")
     engine = Engine(
         workers=workers,
         policy=policy,
@@ -136,6 +144,7 @@ async def open_engine(
         max_pending=max_pending,
         on_overload=on_overload,
         finish_abandoned=finish_abandoned,
+        aggregates=aggregate == "auto",
         trace=trace,
         calibrate=True,
     )

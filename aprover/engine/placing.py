@@ -27,6 +27,10 @@ FAIRNESS = 4
 """Or behind work that is so many times as long as what it would do."""
 RELEASED_AT_ONCE = 256
 """Flights that one dispatch hands to the workers, so that the lock is held for a fraction of a millisecond."""
+LONGEST_SHARED = 16e-3
+"""Seconds, as single proofs, of a batch whose requests may share a proof, which takes a tenth to a twentieth of it."""
+WORTH_SHARING = 16
+"""So many small requests of one tick are not made on the loop's thread, if they may share a proof on a worker."""
 SAMPLED = 8
 """Of so many quick batches, or inline proofs, the cost model looks at one, once it has seen some."""
 SEEN = 32
@@ -130,6 +134,7 @@ class Placing(Ledger):
         finish_abandoned: bool,
         weigh: Callable[[Proof], int],
         events: bool,
+        aggregates: bool,
     ) -> None:
         super().__init__(
             workers=workers,
@@ -142,6 +147,7 @@ class Placing(Ledger):
             events=events,
         )
         self._workers = workers
+        self.aggregates = aggregates
         self._policy = policy
         self._longest_inline = policy.longest_inline
         self._batches = 0
@@ -200,6 +206,9 @@ class Placing(Ledger):
     def _dispatch_small(self, state: LoopState, now: float, effects: Effects, ended: Ended) -> Batch | None:
         """What may run on the loop's thread: there, within the budget, or on the workers."""
         queue = state.small
+        if self.aggregates and queue.count >= WORTH_SHARING:
+            self._release(queue, RELEASED_AT_ONCE, "may share a proof")
+            return None
         placement, reason = self._policy.release(queue.count, queue.cost, self._load(state, now))
         if placement is not INLINE or self._crew.python:
             self._release(queue, RELEASED_AT_ONCE, reason)
@@ -251,6 +260,8 @@ class Placing(Ledger):
         queue = self._queue
         if queue.count and not self._held_back(now):
             share = max(SHORTEST_BATCH, min(queue.cost / (2 * self._workers), LONGEST_BATCH))
+            if self.aggregates:
+                share = max(share, min(queue.cost / self._workers, LONGEST_SHARED))
             flights, expired = queue.take(share, now, self._look_up)
             self._expired(expired, effects, ended)
             if flights:

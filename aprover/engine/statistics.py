@@ -47,6 +47,8 @@ class EngineStatistics:
     """Flights made by several workers."""
     batches: int = 0
     """Batches pulled by workers."""
+    shared: int = 0
+    """Flights that were answered by a member of an aggregate."""
     queue_wait: float = 0.0
     """Seconds between opening and start, summed over the flights that started."""
     started: int = 0
