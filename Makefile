@@ -56,7 +56,7 @@ $(NATIVE_STAMP): $(VENV)/.core setup.py build_ffi.py $(wildcard csrc/*.c csrc/*.
 		> build/build.log 2>&1 || { cat build/build.log >&2; exit 1; }
 	@touch $@
 
-.PHONY: docs wheel-check soak bench-programs help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
+.PHONY: docs wheel-check soak bench-programs bench-aggregates help venv build demo test lint format pytest bench bench-engine bench-regret bench-policy bench-cache bench-peers bench-report soak-web clean
 help:
 	@echo "make demo      prove, verify and tamper: what this project does, in a minute"
 	@echo "make test      lint, types, import rules, documentation, C tests, Python tests"
@@ -72,6 +72,7 @@ help:
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"
 	@echo "make soak      hundreds of proofs of random inputs, in minutes"
+	@echo "make bench-aggregates    a statement in an aggregate and alone;  BENCH=\"256 --rounds 9\" for less"
 	@echo "make bench-programs    the programs that ship, plain and zero-knowledge;  BENCH=\"Sha256 Sort\" for some"
 	@echo "make soak-web  both web examples under load for a minute each;  SOAK=\"web_trio --seconds 10\" for less"
 	@echo "make sanitize  the C tests under ASan and UBSan;  make valgrind: under valgrind;  make fuzz"
@@ -133,6 +134,9 @@ docs: $(VENV)/.stamp
 # Needs git; takes some minutes for each Python that is found. PYTEST_ARGS="-k prove" for less.
 wheel-check: $(VENV)/.stamp
 	$(PY) tests/wheel_check.py $(PYTEST_ARGS)
+
+bench-aggregates: build venv
+	$(PY) -m benchmarks.aggregates $(BENCH)
 
 # What takes too long for every run: hundreds of proofs of random inputs.
 soak: build venv
