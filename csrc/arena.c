@@ -143,8 +143,8 @@ static size_t lay_passing(apr_prover *p, apr_bump *b, const largest *need, uintp
     p->sparse = apr_take(&early, need->sparse);
     p->powers = (apr_fxv){NULL, apr_padded((size_t)1 << apr_log_slice(plan->level[0].log_k))};
     p->powers.values = apr_take(&deep, 4 * p->powers.stride * FX_DEGREE);
-    p->stride_work = stride;
-    p->work = plan->narrow && apr_keeps_all(p) ? p->reused : apr_take(&deep, 4 * stride * FX_DEGREE);
+    p->stride_work = apr_folds_first(plan) ? apr_padded((size_t)1 << plan->level[1].log_k) : stride;
+    p->work = plan->narrow && apr_keeps_all(p) && !apr_folds_first(plan) ? p->reused : apr_take(&deep, 4 * p->stride_work * FX_DEGREE);
     for (uint32_t t = plan->first_layer; t < plan->folds; t++) {
         apr_commitment layer = {0};
         apr_lay_tree(&late, plan, t, FX_DEGREE, plan->level[t].log_arity, 1u << plan->log_blowup, 0, &layer);

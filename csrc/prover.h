@@ -113,8 +113,6 @@ typedef struct {
 static inline int apr_stopped(const apr_prover *p) {
     return p->job->cancel != NULL && __atomic_load_n(p->job->cancel, __ATOMIC_RELAXED) != 0;
 }
-/* The same as an apr_poll; the context is the apr_prover. */
-int apr_poll_cancel(void *prover);
 static inline void apr_progress(const apr_prover *p, uint32_t per_mille) {
     if (p->job->progress != NULL) __atomic_store_n(p->job->progress, per_mille, __ATOMIC_RELAXED);
 }
@@ -139,6 +137,9 @@ static inline int apr_keeps_all(const apr_prover *p) { return p->kept == 1u << p
 static inline uint32_t apr_kept(const apr_prover *p, uint32_t t) {
     return apr_tree_lowest(apr_tree_log_leaves(&p->plan, t)) == 0 ? 1u << p->plan.log_blowup : p->kept;
 }
+/* Whether the first level's DEEP polynomial is never made, but its fold at once: in the narrow layout, where it is not committed, unless
+ * it is so short that vectors would not be filled. */
+static inline int apr_folds_first(const apr_plan *plan) { return plan->narrow && plan->level[1].log_k >= 7; }
 static inline const apr_table_plan *apr_first_on_top(const apr_plan *plan) {
     const apr_table_plan *place = plan->table;
     while (place->level > 0) place++;
@@ -221,6 +222,8 @@ aprover_status apr_open_at_z(apr_prover *p, fx z);
 aprover_status apr_deep_polynomials(apr_prover *p);
 /* to += factor * from, vectors of 2^log_n elements */
 aprover_status apr_add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, fx factor, uint32_t log_n);
+/* The fold of f, in memory that may be f's own. */
+aprover_status apr_fold(const apr_prover *p, apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta);
 /* fri.c: commit and fold until few coefficients are left, then send those; and the nonce. */
 aprover_status apr_fri(apr_prover *p);
 aprover_status apr_grind(apr_prover *p);
