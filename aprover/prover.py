@@ -88,7 +88,7 @@ def memory(air: CompiledAir, parameters: Parameters) -> int:
     Raises:
         ProveError: The parameters do not fit the AIR (section 5).
     """
-    size = int(lib.aprover_prove_memory(load(air).pointer, c_parameters(parameters), 1))
+    size = int(lib.aprover_prove_memory(load(air).pointer, c_parameters(parameters), 1, 0))
     if size == 0:
         raise ProveError(f"{parameters} do not fit a trace of {air.height} rows")
     return size
@@ -395,7 +395,7 @@ def _memory_for(item: Prepared, team: Team | None) -> int:
     if team is None:
         return item.plan.memory
     job = item._job
-    return int(lib.aprover_prove_memory(job.air, ffi.addressof(job, "parameters"), team.lanes))
+    return int(lib.aprover_prove_memory(job.air, ffi.addressof(job, "parameters"), team.lanes, 0))
 
 
 def _place_trace(item: Prepared, job: Any) -> None:

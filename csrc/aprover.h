@@ -173,7 +173,7 @@ typedef struct aprover_job {
     uint32_t *found;           /* NULL, or the publics' memory: a UINT32_MAX there becomes the value of a cell where a boundary has it */
     const uint8_t *statement;
     size_t statement_length;
-    void *arena;               /* aprover_prove_memory bytes, 64-byte aligned */
+    void *arena;               /* aprover_prove_memory bytes, 64-byte aligned; the fewer they are, the more is evaluated twice */
     size_t arena_bytes;
     uint8_t *proof;            /* aprover_proof_bound bytes */
     size_t proof_capacity;
@@ -185,9 +185,10 @@ typedef struct aprover_job {
     aprover_team *team;        /* may be NULL; the proof's bytes are the same */
 } aprover_job;
 
-/* Bytes of arena that a proof by so many threads (1 to 16) needs, and an upper bound of its length; 0 if the parameters do not fit
- * the AIR. */
-size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters, uint32_t lanes);
+/* Bytes of arena that a proof by so many threads (1 to 16) needs: with limit 0 as many as are of use, else as many as are of use up to the
+ * limit, or, if there is no such proof, the least that it needs. Its bytes are the same. 0 if the parameters do not fit the AIR. */
+size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters, uint32_t lanes, size_t limit);
+/* An upper bound of the proof's length, or 0 likewise. */
 size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *parameters);
 /* Where in the job's arena the trace of a table belongs, if the caller writes it: column c, row i at [c * rows + i]; of the job only the
  * AIR, the parameters, the arena and the team are looked at. The arena keeps tables from one proof to the next, so its first use must be

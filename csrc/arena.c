@@ -116,9 +116,20 @@ static void lay_table(apr_prover *p, apr_bump *b, uint32_t i, apr_prover_table *
     if (reused) p->reused = t->quotient;
 }
 
-/* The lowest levels of a tree where the queries fall. */
+/* Of one tree at a time: the lowest levels where the queries fall, and these leaves' values if they have to be evaluated again, column by
+ * column. */
 static void lay_openings(apr_prover *p, apr_bump *b) {
-    p->subtrees = apr_take(b, apr_tree_lowest(apr_tree_log_leaves(&p->plan, 0)) > 0 ? APR_SUBTREE_BYTES * (size_t)p->plan.queries : 0);
+    const apr_plan *plan = &p->plan;
+    const int tall = apr_tree_lowest(apr_tree_log_leaves(plan, 0)) > 0;
+    size_t values = 0;
+    for (uint32_t t = 0; t <= plan->folds && !apr_keeps_all(p); t++) {
+        if (apr_kept(p, t) == 1u << plan->log_blowup) continue;
+        for (enum apr_phase phase = APR_PHASE_TRACE; phase < APR_PHASES; phase++)
+            grow(&values, 4 * apr_subtree_stride(plan, t) * (plan->level[t].columns[phase] + (apr_tree_salted(plan, phase) ? APR_SALT_WORDS : 0)));
+    }
+    p->subtrees = apr_take(b, tall ? APR_SUBTREE_BYTES * (size_t)plan->queries : 0);
+    p->subtree_values = apr_take(b, values);
+    p->column = apr_take(b, tall && !apr_keeps_all(p) ? (size_t)4 << plan->level[0].log_k : 0);
 }
 
 /* Coefficients; and what passes, one over the other: what the commitments work with, then what the DEEP polynomials do, then the layers
@@ -143,8 +154,8 @@ static size_t lay_passing(apr_prover *p, apr_bump *b, const largest *need, uintp
     p->sparse = apr_take(&early, need->sparse);
     p->powers = (apr_fxv){NULL, apr_padded((size_t)1 << apr_log_slice(plan->level[0].log_k))};
     p->powers.values = apr_take(&deep, 4 * p->powers.stride * FX_DEGREE);
-    p->stride_work = stride;
-    p->work = plan->narrow && apr_keeps_all(p) ? p->reused : apr_take(&deep, 4 * stride * FX_DEGREE);
+    p->stride_work = apr_folds_first(plan) ? apr_padded((size_t)1 << plan->level[1].log_k) : stride;
+    p->work = plan->narrow && apr_keeps_all(p) && !apr_folds_first(plan) ? p->reused : apr_take(&deep, 4 * p->stride_work * FX_DEGREE);
     for (uint32_t t = plan->first_layer; t < plan->folds; t++) {
         apr_commitment layer = {0};
         apr_lay_tree(&late, plan, t, FX_DEGREE, plan->level[t].log_arity, 1u << plan->log_blowup, 0, &layer);
@@ -174,12 +185,21 @@ static size_t lay_out(apr_prover *p, uintptr_t base, uint32_t log_twiddles) {
     return lay_passing(p, &b, &need, base);
 }
 
-size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters, uint32_t lanes) {
+/* Keep as many cosets as `bytes` have room for; returns what that takes, or the least that would do. */
+static size_t fit(apr_prover *p, size_t bytes, uint32_t log_twiddles) {
+    const int tall = apr_tree_lowest(apr_tree_log_leaves(&p->plan, 0)) > 0;
+    p->kept = 1u << p->plan.log_blowup;
+    for (;; p->kept /= 2) {
+        const size_t needed = lay_out(p, 0, log_twiddles);
+        if (needed <= bytes || p->kept == 0 || !tall) return needed;
+    }
+}
+
+size_t aprover_prove_memory(const aprover_air *air, const aprover_parameters *parameters, uint32_t lanes, size_t limit) {
     apr_prover p = {.air = air, .lanes = lanes};
     if (air == NULL || parameters == NULL || lanes < 1 || lanes > APR_MAX_LANES) return 0;
     if (apr_plan_make(air, parameters, &p.plan) != APROVER_OK) return 0;
-    p.kept = 1u << p.plan.log_blowup;
-    return lay_out(&p, 0, p.plan.level[0].log_k);
+    return fit(&p, limit == 0 ? SIZE_MAX : limit, p.plan.level[0].log_k);
 }
 
 size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *parameters) {
@@ -191,8 +211,7 @@ size_t aprover_proof_bound(const aprover_air *air, const aprover_parameters *par
 aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *needed) {
     arena_header *header = arena;
     uint32_t log_twiddles = p->plan.level[0].log_k;
-    p->kept = 1u << p->plan.log_blowup;
-    *needed = lay_out(p, 0, log_twiddles);
+    *needed = fit(p, bytes, log_twiddles);
     if (arena == NULL || ((uintptr_t)arena & 63) != 0 || bytes < *needed) return APROVER_ERROR_MEMORY;
     if (header->magic == ARENA_MAGIC && header->log_twiddles > log_twiddles &&
         lay_out(p, 0, header->log_twiddles) <= bytes)

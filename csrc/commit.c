@@ -213,47 +213,79 @@ apr_columns apr_phase_columns(const apr_prover *p, const apr_prover_table *t, en
     }
 }
 
+int apr_next_part(const apr_prover *p, enum apr_phase phase, uint32_t t, uint32_t *next, apr_part *part) {
+    while (*next < p->air->tables) {
+        const apr_prover_table *table = &p->tables[(*next)++];
+        if (table->plan->level != t) continue;
+        *part = (apr_part){apr_phase_columns(p, table, phase), table->plan->first_column[phase],
+                           phase == APR_PHASE_QUOTIENT && apr_quotient_in_place(p, table)};
+        return 1;
+    }
+    if (*next > p->air->tables || phase != APR_PHASE_QUOTIENT || t > 0 || !p->plan.zero_knowledge) return 0;
+    *next += 1;
+    *part = (apr_part){{p->mask, p->levels[0].stride, FX_DEGREE, p->plan.level[0].log_k}, apr_mask_column(&p->plan), 0};
+    return 1;
+}
+
 /* Words of a task that draws salts. */
 enum { SALT_SLICE = 1 << 16 };
 
 typedef struct {
     const apr_prover *p;
-    const apr_matrix *matrix;
+    uint32_t *out;
     uint64_t stream;
-    size_t slices, slice;
+    size_t slice;
 } salting;
 
-static aprover_status draw_salts(void *context, size_t index, uint32_t lane) {
+static aprover_status draw_slice(void *context, size_t index, uint32_t lane) {
     const salting *job = context;
-    const size_t word = index / job->slices, first = index % job->slices * job->slice;
     (void)lane;
-    apr_random_words(&job->p->random, job->stream + index, (uint32_t *)(uintptr_t)job->matrix->salts + job->matrix->stride * word + first,
-                     job->slice);
+    apr_random_words(&job->p->random, job->stream + index, job->out + job->slice * index, job->slice);
     return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
-static aprover_status salt(const apr_prover *p, const apr_matrix *m, enum apr_phase phase, uint32_t t) {
-    const size_t n = (size_t)1 << (m->log_coset + m->log_blowup), slice = n < SALT_SLICE ? n : SALT_SLICE;
-    if (m->salts == NULL) return APROVER_OK;
-    salting job = {p, m, apr_stream(APR_STREAM_SALT, (uint32_t)phase << 8 | t, 0), n / slice, slice};
-    return apr_parallel(p->team, draw_salts, &job, APR_SALT_WORDS * job.slices);
+aprover_status apr_draw_salts(const apr_prover *p, enum apr_phase phase, uint32_t t, uint32_t coset, uint32_t word, uint32_t *out) {
+    const size_t n = (size_t)1 << p->plan.level[t].log_k, slice = n < SALT_SLICE ? n : SALT_SLICE, slices = n / slice;
+    salting job = {p, out, apr_stream(APR_STREAM_SALT, (uint32_t)phase << 8 | t, (uint32_t)((APR_SALT_WORDS * coset + word) * slices)), slice};
+    return apr_parallel(p->team, draw_slice, &job, slices);
+}
+
+/* The cosets of a level's matrix that are kept. */
+static aprover_status commit_kept(const apr_prover *p, enum apr_phase phase, uint32_t t, const apr_commitment *c) {
+    const apr_matrix *m = &c->matrix;
+    aprover_status status = APROVER_OK;
+    apr_part part;
+    for (uint32_t next = 0; status == APROVER_OK && apr_next_part(p, phase, t, &next, &part);)
+        status = apr_extend(p, &part.columns, t, c, part.first, part.known_cosets);
+    for (uint32_t i = 0; i < APR_SALT_WORDS * c->kept && m->salts != NULL && status == APROVER_OK; i++) {
+        const uint32_t coset = i / APR_SALT_WORDS, word = i % APR_SALT_WORDS;
+        uint32_t *salts = (uint32_t *)(uintptr_t)m->salts; /* the arena's own, as in apr_committed */
+        status = apr_draw_salts(p, phase, t, coset, word, salts + m->stride * word + ((size_t)coset << m->log_coset));
+    }
+    return status == APROVER_OK ? hash_leaves(p, &c->tree, m, 0) : status;
+}
+
+/* Another coset, which is forgotten once its leaves are hashed. */
+static aprover_status commit_passing(const apr_prover *p, enum apr_phase phase, uint32_t t, const apr_commitment *c, uint32_t coset) {
+    const fp shift = apr_coset_shift(&p->plan, t, coset);
+    const size_t stride = apr_padded((size_t)1 << c->matrix.log_coset);
+    uint32_t *values = p->coset, *salts = c->matrix.salts == NULL ? NULL : values + stride * c->matrix.columns;
+    const apr_matrix m = {.values = values, .salts = salts, .stride = stride, .columns = c->matrix.columns,
+                          .log_coset = c->matrix.log_coset, .log_arity = c->matrix.log_arity};
+    aprover_status status = APROVER_OK;
+    apr_part part;
+    for (uint32_t next = 0; status == APROVER_OK && apr_next_part(p, phase, t, &next, &part);)
+        status = apr_evaluate(p, &part.columns, values + stride * part.first, stride, &shift, 1);
+    for (uint32_t word = 0; word < APR_SALT_WORDS && salts != NULL && status == APROVER_OK; word++)
+        status = apr_draw_salts(p, phase, t, coset, word, salts + stride * word);
+    return status == APROVER_OK ? hash_leaves(p, &c->tree, &m, (size_t)coset << (m.log_coset - m.log_arity)) : status;
 }
 
 static aprover_status commit_level(apr_prover *p, enum apr_phase phase, uint32_t t) {
     const apr_commitment *c = &p->levels[t].trees[phase];
-    aprover_status status = salt(p, &c->matrix, phase, t);
-    for (uint32_t i = 0; i < p->air->tables && status == APROVER_OK; i++) {
-        const apr_prover_table *table = &p->tables[i];
-        if (table->plan->level != t) continue;
-        const apr_columns columns = apr_phase_columns(p, table, phase);
-        const uint32_t known = phase == APR_PHASE_QUOTIENT && apr_quotient_in_place(p, table) ? 1 : 0;
-        status = apr_extend(p, &columns, t, c, table->plan->first_column[phase], known);
-    }
-    if (status == APROVER_OK && phase == APR_PHASE_QUOTIENT && t == 0 && p->plan.zero_knowledge) {
-        const apr_columns mask = {p->mask, p->levels[0].stride, FX_DEGREE, p->plan.level[0].log_k};
-        status = apr_extend(p, &mask, 0, c, apr_mask_column(&p->plan), 0);
-    }
-    if (status == APROVER_OK) status = apr_hash_tree(p, c);
+    aprover_status status = c->kept > 0 ? commit_kept(p, phase, t, c) : APROVER_OK;
+    for (uint32_t j = c->kept; j < 1u << p->plan.log_blowup && status == APROVER_OK; j++) status = commit_passing(p, phase, t, c, j);
+    if (status == APROVER_OK) status = hash_nodes(p, &c->tree);
     if (status == APROVER_OK) apr_write_cap(p, c);
     return status;
 }

@@ -78,9 +78,9 @@ static aprover_status open_slice(void *context, size_t index, uint32_t lane) {
 }
 
 /* The powers of z^S, until the next point. */
-static aprover_status prepare_point(apr_prover *p, uint32_t log_n, fx z) {
+static void prepare_point(apr_prover *p, uint32_t log_n, fx z) {
     for (uint32_t i = apr_log_slice(log_n); i < log_n; i++) z = fx_mul(z, z);
-    return p->poly->powers(p->powers, apr_log_slice(log_n), z, apr_poll_cancel, p) ? APROVER_CANCELLED : APROVER_OK;
+    p->poly->powers(p->powers, apr_log_slice(log_n), z);
 }
 
 static aprover_status open_run(apr_prover *p, const apr_run *run, fx z) {
@@ -103,7 +103,8 @@ aprover_status apr_open_at_z(apr_prover *p, fx z) {
     list_runs(p, z);
     for (uint32_t i = 0; i < p->points_count; i++) {
         const apr_opened_point *point = &p->points[i];
-        aprover_status status = prepare_point(p, p->plan.level[point->level].log_k, point->z);
+        aprover_status status = APROVER_OK;
+        prepare_point(p, p->plan.level[point->level].log_k, point->z);
         for (uint32_t r = 0; r < p->runs_count && status == APROVER_OK; r++)
             if (p->runs[r].point == i) status = open_run(p, &p->runs[r], point->z);
         if (status != APROVER_OK) return status;
@@ -195,6 +196,37 @@ static aprover_status sum_at_point(apr_prover *p, uint32_t number, apr_fxv sum) 
     return status;
 }
 
+/* A division that one task makes, and the places of the results of a fold that are a task of a longer one. */
+enum { LOG_DIVIDED = 14, LOG_PARTS = 3, DIVIDE_SLICE = 1 << 12 };
+
+typedef struct {
+    const apr_prover *p;
+    apr_fxv f;
+    uint32_t log_n;
+    fx z;
+    size_t count;
+} division;
+
+static aprover_status divide_slice(void *context, size_t index, uint32_t lane) {
+    const division *job = context;
+    (void)lane;
+    job->p->poly->divide_back(job->f, job->log_n, LOG_PARTS, job->z, index * job->count, job->count);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+/* f(X) to (f(X) - f(z)) / (X - z), in place */
+static aprover_status divide(const apr_prover *p, apr_fxv f, uint32_t log_n, fx z) {
+    if (log_n <= LOG_DIVIDED) {
+        p->poly->divide(f, log_n, z);
+        return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+    }
+    const size_t results = (size_t)1 << (log_n - LOG_PARTS);
+    division job = {p, f, log_n, z, results < DIVIDE_SLICE ? results : DIVIDE_SLICE};
+    aprover_status status = apr_fold(p, f, f, log_n, LOG_PARTS, z);
+    if (status == APROVER_OK) status = divide(p, f, log_n - LOG_PARTS, fx_pow(z, 1u << LOG_PARTS));
+    return status == APROVER_OK ? apr_parallel(p->team, divide_slice, &job, results / job.count) : status;
+}
+
 /* The part of a point: sum of lambda_i (f_i - y_i) / (x - z_i) over what is opened there; the values y_i fall away in the division. On
  * level 0 of the narrow layout, whose polynomial is not committed, at once its fold. */
 static aprover_status add_point(apr_prover *p, uint32_t number) {
@@ -204,11 +236,98 @@ static aprover_status add_point(apr_prover *p, uint32_t number) {
     const apr_fxv deep = {p->levels[point->level].deep, p->levels[point->level].stride}, work = {p->work, p->stride_work};
     const apr_fxv sum = first && !folded ? deep : work;
     aprover_status status = sum_at_point(p, number, sum);
-    if (status != APROVER_OK) return status;
-    if (p->poly->divide(sum, level->log_k, point->z, apr_poll_cancel, p)) return APROVER_CANCELLED;
-    if (folded && p->poly->fold(first ? deep : work, work, level->log_k, level->log_arity, p->first_beta, apr_poll_cancel, p))
-        return APROVER_CANCELLED;
-    return first ? APROVER_OK : apr_add_vector(p, deep, work, fx_one(), level->log_k - (folded ? level->log_arity : 0));
+    if (status == APROVER_OK) status = divide(p, sum, level->log_k, point->z);
+    if (status == APROVER_OK && folded)
+        status = apr_fold(p, first ? deep : work, work, level->log_k, level->log_arity, p->first_beta);
+    if (status != APROVER_OK || first) return status;
+    return apr_add_vector(p, deep, work, fx_one(), level->log_k - (folded ? level->log_arity : 0));
+}
+
+/* ---- the fold of a quotient, without the quotient ----
+ *
+ * Let q = (f - f(z)) / (X - z), f = sum of X^e f_e(Y) with Y = X^N, and Z = z^N. As X^N - Z = (X - z) * sum of z^l X^(N-1-l), the fold of q
+ * by beta is that of f(X) * sum of z^l X^(N-1-l), divided by Y - Z up to a remainder. In that product X^(e+N-1-l) counts as
+ * beta^(e+N-1-l) for l >= e, and as Y * beta^(e-1-l) for l < e. So the fold of q is
+ *
+ *     B(Y) + (C(Y) - C(Z)) / (Y - Z),    B = sum of b_e f_e,    C = sum of (a_e + Z b_e) f_e,
+ *     a_e = sum over l >= e of z^l beta^(e+N-1-l),    b_e = sum over l < e of z^l beta^(e-1-l):
+ *
+ * two sums over parts of what is opened, and a division of one N-th of the length. */
+
+/* Words of the columns that a task sums over, and the fewest places. */
+enum { LOG_SUMMED = 18, LOG_FEWEST = 7 };
+
+typedef struct {
+    apr_prover *p;
+    uint32_t number; /* of the point */
+    uint32_t log_places;
+    fx b[APR_MAX_ARITY], c[APR_MAX_ARITY]; /* by segment: part e stands in segment bitrev(e) */
+} fold_sum;
+
+static void fold_factors(fold_sum *job, fx z, fx beta, uint32_t log_arity) {
+    const uint32_t arity = 1u << log_arity;
+    fx powers_z[APR_MAX_ARITY + 1] = {fx_one()}, powers_beta[APR_MAX_ARITY] = {fx_one()};
+    for (uint32_t i = 1; i <= arity; i++) powers_z[i] = fx_mul(powers_z[i - 1], z);
+    for (uint32_t i = 1; i < arity; i++) powers_beta[i] = fx_mul(powers_beta[i - 1], beta);
+    for (uint32_t e = 0; e < arity; e++) {
+        fx a = fx_zero(), b = fx_zero();
+        for (uint32_t l = e; l < arity; l++) a = fx_add(a, fx_mul(powers_z[l], powers_beta[e + arity - 1 - l]));
+        for (uint32_t l = 0; l < e; l++) b = fx_add(b, fx_mul(powers_z[l], powers_beta[e - 1 - l]));
+        job->b[apr_bitrev(e, log_arity)] = b;
+        job->c[apr_bitrev(e, log_arity)] = fx_add(a, fx_mul(powers_z[arity], b));
+    }
+}
+
+/* A run's part of n places of B and C. */
+static void add_folded_run(const fold_sum *job, const apr_run *run, size_t at, size_t n, apr_fxv b, apr_fxv c) {
+    const apr_prover *p = job->p;
+    const apr_level_plan *level = &p->plan.level[0];
+    const apr_columns *f = &run->columns;
+    const uint32_t arity = 1u << level->log_arity;
+    const size_t segment = (size_t)1 << (level->log_k - level->log_arity);
+    fx to_b[APR_NARROW_COLUMNS * APR_MAX_ARITY], to_c[APR_NARROW_COLUMNS * APR_MAX_ARITY];
+    for (uint32_t i = 0; i < f->count; i++) {
+        const fx *lambda = p->lambdas + run->first_opening + (run->elements ? i / FX_DEGREE : i);
+        const fx weight = run->elements ? apr_shift_fx(*lambda, (int)(i % FX_DEGREE)) : *lambda;
+        for (uint32_t s = 0; s < arity; s++) {
+            to_b[i * arity + s] = fx_mul(weight, job->b[s]);
+            to_c[i * arity + s] = fx_mul(weight, job->c[s]);
+        }
+    }
+    p->poly->accumulate_parts(b, f->values + at, f->stride, f->count, segment, arity, to_b, n);
+    p->poly->accumulate_parts(c, f->values + at, f->stride, f->count, segment, arity, to_c, n);
+}
+
+/* Some places of B, which is added to what is there from earlier points, and of C. */
+static aprover_status sum_folded_slice(void *context, size_t index, uint32_t lane) {
+    const fold_sum *job = context;
+    const apr_prover *p = job->p;
+    const size_t n = (size_t)1 << job->log_places, at = index * n;
+    const apr_fxv b = {p->levels[0].deep + at, p->levels[0].stride}, c = {p->work + at, p->stride_work};
+    (void)lane;
+    for (int e = 0; e < FX_DEGREE; e++) {
+        memset(c.values + (size_t)e * c.stride, 0, 4 * n);
+        if (p->points[job->number].offset == 0) memset(b.values + (size_t)e * b.stride, 0, 4 * n);
+    }
+    for (uint32_t r = 0; r < p->runs_count; r++)
+        if (p->runs[r].point == job->number) add_folded_run(job, &p->runs[r], at, n, b, c);
+    return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+static aprover_status add_folded_point(apr_prover *p, uint32_t number) {
+    const apr_opened_point *point = &p->points[number];
+    const apr_level_plan *level = &p->plan.level[0];
+    const uint32_t log_m = level->log_k - level->log_arity;
+    const apr_fxv deep = {p->levels[0].deep, p->levels[0].stride}, work = {p->work, p->stride_work};
+    fold_sum job = {.p = p, .number = number, .log_places = log_m};
+    size_t columns = 0;
+    for (uint32_t r = 0; r < p->runs_count; r++)
+        if (p->runs[r].point == number) columns += p->runs[r].columns.count;
+    while (job.log_places > LOG_FEWEST && columns << (job.log_places + level->log_arity) > (size_t)1 << LOG_SUMMED) job.log_places--;
+    fold_factors(&job, point->z, p->first_beta, level->log_arity);
+    aprover_status status = apr_parallel(p->team, sum_folded_slice, &job, (size_t)1 << (log_m - job.log_places));
+    if (status == APROVER_OK) status = divide(p, work, log_m, fx_pow(point->z, 1u << level->log_arity));
+    return status == APROVER_OK ? apr_add_vector(p, deep, work, fx_one(), log_m) : status;
 }
 
 aprover_status apr_deep_polynomials(apr_prover *p) {
@@ -217,7 +336,8 @@ aprover_status apr_deep_polynomials(apr_prover *p) {
      * itself, which begins its vector. */
     for (uint32_t t = 0; t <= p->plan.folds; t++)
         for (uint32_t i = 0; i < p->points_count; i++) {
-            aprover_status status = p->points[i].level == t ? add_point(p, i) : APROVER_OK;
+            if (p->points[i].level != t) continue;
+            aprover_status status = t == 0 && apr_folds_first(&p->plan) ? add_folded_point(p, i) : add_point(p, i);
             if (status != APROVER_OK) return status;
         }
     if (!p->plan.zero_knowledge) return APROVER_OK;

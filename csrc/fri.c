@@ -1,12 +1,37 @@
 /* The prover's side of FRI, on coefficients, and the grinding: docs/protocol.md section 7, steps 7 to 9. */
 #include "prover.h"
 
+/* Results of a fold that a task makes. */
+enum { FOLD_SLICE = 1 << 13 };
+
+typedef struct {
+    const apr_prover *p;
+    apr_fxv out, f;
+    uint32_t log_n, log_arity;
+    fx beta;
+    size_t count;
+} folding;
+
+static aprover_status fold_slice(void *context, size_t index, uint32_t lane) {
+    const folding *job = context;
+    (void)lane;
+    job->p->poly->fold(job->out, job->f, job->log_n, job->log_arity, job->beta, index * job->count, job->count);
+    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
+}
+
+aprover_status apr_fold(const apr_prover *p, apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta) {
+    const size_t results = (size_t)1 << (log_n - log_arity);
+    folding job = {p, out, f, log_n, log_arity, beta, results < FOLD_SLICE ? results : FOLD_SLICE};
+    return apr_parallel(p->team, fold_slice, &job, results / job.count);
+}
+
 /* D_(t+1) from D_t, in the same memory; the narrow layout made D_1 with the DEEP polynomial. */
 static aprover_status fold_level(apr_prover *p, uint32_t t, fx beta) {
     const apr_level_plan *level = &p->plan.level[t];
     const apr_fxv deep = {p->levels[0].deep, p->levels[0].stride};
-    if ((t > 0 || !p->plan.narrow) && p->poly->fold(deep, deep, level->log_k, level->log_arity, beta, apr_poll_cancel, p)) return APROVER_CANCELLED;
-    if (level[1].tables == 0) return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
+    aprover_status status = APROVER_OK;
+    if (t > 0 || !p->plan.narrow) status = apr_fold(p, deep, deep, level->log_k, level->log_arity, beta);
+    if (status != APROVER_OK || level[1].tables == 0) return status;
     const apr_fxv lower = {p->levels[t + 1].deep, p->levels[t + 1].stride};
     return apr_add_vector(p, deep, lower, fx_pow(beta, 1u << level->log_arity), level[1].log_k);
 }

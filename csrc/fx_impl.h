@@ -102,9 +102,6 @@ static ALWAYS_INLINE fx8 fx8_mul(fx8 x, const fx_factor *factor) {
     return r;
 }
 
-/* Elements between two polls of an operation that does a few products for each. */
-enum { FX_POLL = 1 << 16 };
-
 /* ---- sums over a column ---- */
 
 /* s += column times table at i, lane by lane; at i and j. */
@@ -147,34 +144,53 @@ static void dot_columns(fx *out, const uint32_t *x, size_t stride, size_t column
 
 /* ---- sums over columns ---- */
 
+/* Vectors on which the sums wait in memory while columns are added, some at a time. */
+enum { SUMMED = 16 };
+
+/* Columns a power of two apart compete for the same lines of a cache, of which there are eight or more: so eight columns at a time. */
+static ALWAYS_INLINE void add_columns(fx8_wide sums[SUMMED], size_t vectors, const uint32_t *x, size_t stride, size_t columns,
+                                      const fx *coefficients) {
+    for (size_t v = 0; v < vectors; v++, x += 8) {
+        fx8_wide s = sums[v];
+        size_t c = 0;
+        for (; c + 2 <= columns; c += 2)
+            s = fx8_add_two_products(s, v8_loadu(x + c * stride), coefficients[c].c, v8_loadu(x + (c + 1) * stride),
+                                     coefficients[c + 1].c);
+        if (c < columns) s = fx8_add_product(s, v8_loadu(x + c * stride), coefficients[c].c);
+        sums[v] = s;
+    }
+}
+
+static ALWAYS_INLINE void add_sums(apr_fxv acc, size_t i, size_t vectors, const fx8_wide sums[SUMMED]) {
+    for (size_t v = 0; v < vectors; v++, i += 8) fx8_store(acc, i, fx8_add(fx8_load(acc, i), fx8_wide_reduce(sums[v])));
+}
+
 static void accumulate(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n) {
-    /* Columns a power of two apart compete for the same eight lines of a cache, so eight of them are read over 16 vectors
-     * before the next eight; the sums wait in memory. */
-    enum { TOGETHER = 8, VECTORS = 16 };
-    size_t i = 0;
-    while (i + 8 <= n) {
-        fx8_wide sums[VECTORS];
-        const size_t vectors = (n - i) / 8 < VECTORS ? (n - i) / 8 : VECTORS;
+    enum { TOGETHER = 8 };
+    size_t i = 0, vectors;
+    for (; i + 8 <= n; i += 8 * vectors) {
+        fx8_wide sums[SUMMED];
+        vectors = (n - i) / 8 < SUMMED ? (n - i) / 8 : SUMMED;
         memset(sums, 0, vectors * sizeof *sums);
-        for (size_t first = 0; first < columns; first += TOGETHER) {
-            const size_t end = columns - first < TOGETHER ? columns : first + TOGETHER;
-            for (size_t v = 0; v < vectors; v++) {
-                const uint32_t *at = x + i + 8 * v;
-                fx8_wide s = sums[v];
-                size_t c = first;
-                for (; c + 2 <= end; c += 2)
-                    s = fx8_add_two_products(s, v8_loadu(at + c * stride), coefficients[c].c, v8_loadu(at + (c + 1) * stride),
-                                             coefficients[c + 1].c);
-                if (c < end) s = fx8_add_product(s, v8_loadu(at + c * stride), coefficients[c].c);
-                sums[v] = s;
-            }
-        }
-        for (size_t v = 0; v < vectors; v++, i += 8) fx8_store(acc, i, fx8_add(fx8_load(acc, i), fx8_wide_reduce(sums[v])));
+        for (size_t c = 0; c < columns; c += TOGETHER)
+            add_columns(sums, vectors, x + c * stride + i, stride, columns - c < TOGETHER ? columns - c : TOGETHER, coefficients + c);
+        add_sums(acc, i, vectors, sums);
     }
     for (; i < n; i++) {
         fx r = fxv_get(acc, i);
         for (size_t c = 0; c < columns; c++) r = fx_add(r, fx_scale(coefficients[c], x[c * stride + i]));
         fxv_set(acc, i, r);
+    }
+}
+
+static void accumulate_parts(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, size_t step, size_t parts,
+                             const fx *coefficients, size_t n) {
+    for (size_t i = 0, vectors; i < n; i += 8 * vectors) {
+        fx8_wide sums[SUMMED];
+        vectors = (n - i) / 8 < SUMMED ? (n - i) / 8 : SUMMED;
+        memset(sums, 0, vectors * sizeof *sums);
+        for (size_t c = 0; c < columns; c++) add_columns(sums, vectors, x + c * stride + i, step, parts, coefficients + c * parts);
+        add_sums(acc, i, vectors, sums);
     }
 }
 
@@ -188,7 +204,7 @@ static void accumulate_fx(apr_fxv acc, apr_fxv x, fx c, size_t n) {
 /* ---- polynomials in bit-reversed order ---- */
 
 /* The first 2^s values are those for z^(n / 2^s); the next 2^s are these times the power that the new bit stands for. */
-static int powers(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *context) {
+static void powers(apr_fxv out, uint32_t log_n, fx z) {
     fx step[32]; /* z^(2^i) */
     step[0] = z;
     for (uint32_t i = 1; i < log_n; i++) step[i] = fx_sqr(step[i - 1]);
@@ -202,22 +218,18 @@ static int powers(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *contex
             for (size_t i = 1; i < m; i++) fxv_set(out, m + i, fx_mul(fxv_get(out, i), by));
             continue;
         }
-        for (size_t i = 0; i < m; i += 8) {
-            if (i % FX_POLL == 0 && m >= FX_POLL && stopped(poll, context)) return 1;
-            fx8_store(out, m + i, fx8_mul(fx8_load(out, i), &factor));
-        }
+        for (size_t i = 0; i < m; i += 8) fx8_store(out, m + i, fx8_mul(fx8_load(out, i), &factor));
     }
-    return 0;
 }
 
-/* out = the sum of z^e f_e for e < 2^log_parts, where part e is segment bitrev(e) of 2^log_parts, of m >= 8 elements each. */
-static int combine(apr_fxv out, apr_fxv f, size_t m, uint32_t log_parts, fx z, apr_poll poll, void *context) {
+/* out = the sum of z^e f_e for e < 2^log_parts, where part e is segment bitrev(e) of 2^log_parts, of m >= 8 elements each: the places
+ * first .. end - 1 of it. */
+static void combine(apr_fxv out, apr_fxv f, size_t m, uint32_t log_parts, fx z, size_t first, size_t end) {
     const uint32_t parts = 1u << log_parts;
     fx_factor factor[8];
     fx power = z;
     for (uint32_t e = 1; e < parts; e++, power = fx_mul(power, z)) factor[e] = fx_factor_of(power);
-    for (size_t i = 0; i < m; i += 8) {
-        if (i % (FX_POLL / 8) == 0 && m >= FX_POLL / 8 && stopped(poll, context)) return 1;
+    for (size_t i = first; i < end; i += 8) {
         fx8_wide s = fx8_wide_zero();
         for (uint32_t e = 1; e < parts; e++) {
             const fx8 x = fx8_load(f, i + apr_bitrev(e, log_parts) * m);
@@ -227,7 +239,6 @@ static int combine(apr_fxv out, apr_fxv f, size_t m, uint32_t log_parts, fx z, a
         }
         fx8_store(out, i, fx8_add(fx8_load(f, i), fx8_wide_reduce(s)));
     }
-    return 0;
 }
 
 /* Less than eight results: part by part would leave lanes empty, so the halves are combined, which are the parts of even
@@ -246,10 +257,9 @@ static void fold_small(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arit
     for (size_t i = 0; i < results; i++) fxv_set(out, i, fxv_get(w, i));
 }
 
-static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta, apr_poll poll, void *context) {
-    if (log_n >= log_arity + 3) return combine(out, f, (size_t)1 << (log_n - log_arity), log_arity, beta, poll, context);
-    fold_small(out, f, log_n, log_arity, beta);
-    return 0;
+static void fold(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta, size_t first, size_t count) {
+    if (log_n >= log_arity + 3) combine(out, f, (size_t)1 << (log_n - log_arity), log_arity, beta, first, first + count);
+    else fold_small(out, f, log_n, log_arity, beta);
 }
 
 /* The quotient's coefficient at e is h(e+1), where h(e) = f(e) + z h(e+1).
@@ -258,18 +268,22 @@ static int fold(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx b
  * recurrence over E, for the polynomial sum z^l f_l and z^(2^r): dividing that in place gives h(2^r (E+1)) at E, which is the quotient's
  * coefficient at l = 2^r - 1, and from there h(e) for the other l follows segment by segment. So no step is sequential but
  * the last division, of eight coefficients. */
-static ALWAYS_INLINE void divide_back(apr_fxv f, size_t m, uint32_t log_parts, const fx_factor *z, size_t i) {
-    fx8 h = fx8_load(f, i);
-    for (uint32_t l = (1u << log_parts) - 1; l > 0; l--) {
-        const size_t at = i + apr_bitrev(l, log_parts) * m;
-        const fx8 c = fx8_load(f, at);
-        fx8_store(f, at, h);
-        h = fx8_add(c, fx8_mul(h, z));
+static void divide_back(apr_fxv f, uint32_t log_n, uint32_t log_parts, fx z, size_t first, size_t count) {
+    const size_t m = (size_t)1 << (log_n - log_parts);
+    const fx_factor factor = fx_factor_of(z);
+    for (size_t i = first; i < first + count; i += 8) {
+        fx8 h = fx8_load(f, i);
+        for (uint32_t l = (1u << log_parts) - 1; l > 0; l--) {
+            const size_t at = i + apr_bitrev(l, log_parts) * m;
+            const fx8 c = fx8_load(f, at);
+            fx8_store(f, at, h);
+            h = fx8_add(c, fx8_mul(h, &factor));
+        }
+        fx8_store(f, i, h);
     }
-    fx8_store(f, i, h);
 }
 
-static int divide(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context) {
+static void divide(apr_fxv f, uint32_t log_n, fx z) {
     if (log_n <= 3) {
         fx h = fx_zero();
         for (uint32_t e = (1u << log_n) - 1; e > 0; e--) {
@@ -279,17 +293,13 @@ static int divide(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context)
             h = fx_add(c, fx_mul(z, h));
         }
         fxv_set(f, 0, h);
-        return 0;
+        return;
     }
     const uint32_t log_parts = log_n - 3 < 3 ? log_n - 3 : 3;
     const size_t m = (size_t)1 << (log_n - log_parts);
     fx power = z;
     for (uint32_t i = 0; i < log_parts; i++) power = fx_sqr(power);
-    if (combine(f, f, m, log_parts, z, poll, context) || divide(f, log_n - log_parts, power, poll, context)) return 1;
-    const fx_factor factor = fx_factor_of(z);
-    for (size_t i = 0; i < m; i += 8) {
-        if (i % (FX_POLL / 8) == 0 && m >= FX_POLL / 8 && stopped(poll, context)) return 1;
-        divide_back(f, m, log_parts, &factor, i);
-    }
-    return 0;
+    combine(f, f, m, log_parts, z, 0, m);
+    divide(f, log_n - log_parts, power);
+    divide_back(f, log_n, log_parts, z, 0, m);
 }

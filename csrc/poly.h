@@ -27,10 +27,6 @@ typedef struct {
     size_t stride;
 } apr_fxv;
 
-/* Polled between parts of a long operation, at least every few milliseconds; nonzero means stop. The operation then
- * returns 1 and its output is undefined; otherwise it returns 0. NULL means never stop. Small operations do not poll. */
-typedef int (*apr_poll)(void *context);
-
 typedef struct {
     /* canonical -> Montgomery in place; returns the index of the first value >= p, or n if there is none */
     size_t (*from_canonical)(uint32_t *x, size_t n);
@@ -64,20 +60,27 @@ typedef struct {
     void (*invert)(uint32_t *x, size_t n, uint32_t *scratch);
 
     /* out[q] = z^bitrev(q), an apr_fxv of 2^log_n */
-    int (*powers)(apr_fxv out, uint32_t log_n, fx z, apr_poll poll, void *context);
+    void (*powers)(apr_fxv out, uint32_t log_n, fx z);
     /* sum of column[i] * table[i] */
     fx (*dot)(const uint32_t *column, apr_fxv table, size_t n);
     /* out[c] += sum of x[c * stride + i] * table[i] for c < columns; a long table is read once, not once a column */
     void (*dot_columns)(fx *out, const uint32_t *x, size_t stride, size_t columns, apr_fxv table, size_t n);
     /* acc[i] += sum over c < columns of coefficients[c] * x[c * stride + i]   (base columns, challenge-field coefficients) */
     void (*accumulate)(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, const fx *coefficients, size_t n);
+    /* acc[i] += sum over c < columns and s < parts of coefficients[c * parts + s] * x[c * stride + s * step + i]; at most 8 parts, and n is
+     * a multiple of 8 */
+    void (*accumulate_parts)(apr_fxv acc, const uint32_t *x, size_t stride, size_t columns, size_t step, size_t parts,
+                             const fx *coefficients, size_t n);
     /* acc[i] += c * x[i] for a challenge-field vector x */
     void (*accumulate_fx)(apr_fxv acc, apr_fxv x, fx c, size_t n);
     /* coefficients of f -> those of (f(X) - f(z)) / (X - z), in place */
-    int (*divide)(apr_fxv f, uint32_t log_n, fx z, apr_poll poll, void *context);
-    /* coefficients of f -> those of sum over e < N of beta^e f_e, where f(X) = sum X^e f_e(X^N) and N = 2^log_arity; log_arity is 1
-     * to 3, log_n >= 3; out may be f */
-    int (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta, apr_poll poll, void *context);
+    void (*divide)(apr_fxv f, uint32_t log_n, fx z);
+    /* The same of long ones, shared out: fold f by z and N = 2^log_parts in its own memory, divide the 2^(log_n - log_parts) results by
+     * z^N, and then this, for some of the results' places (multiples of 8). */
+    void (*divide_back)(apr_fxv f, uint32_t log_n, uint32_t log_parts, fx z, size_t first, size_t count);
+    /* coefficients of f -> those of sum over e < N of beta^e f_e, where f(X) = sum X^e f_e(X^N) and N = 2^log_arity: of the results some
+     * places (multiples of 8) or all. log_arity is 1 to 3, log_n >= 3; out may be f */
+    void (*fold)(apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta, size_t first, size_t count);
 } apr_poly_kernels;
 
 const apr_poly_kernels *apr_poly_kernels_for(enum apr_path path);

@@ -5,8 +5,6 @@
 /* The steps of a loop must not become calls, which would pass vectors through memory. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-static int stopped(apr_poll poll, void *context) { return poll != NULL && poll(context) != 0; }
-
 #include "ntt_impl.h"
 
 #include "fx_impl.h"
@@ -141,7 +139,9 @@ const apr_poly_kernels VEC_NAME(apr_poly_kernels) = {
     .dot = dot,
     .dot_columns = dot_columns,
     .accumulate = accumulate,
+    .accumulate_parts = accumulate_parts,
     .accumulate_fx = accumulate_fx,
     .divide = divide,
+    .divide_back = divide_back,
     .fold = fold,
 };

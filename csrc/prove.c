@@ -7,8 +7,6 @@
 /* A phase of a shorter trace is over before a helper has woken up. */
 enum { MIN_LOG_SHARED = 13 };
 
-int apr_poll_cancel(void *prover) { return apr_stopped(prover); }
-
 /* One table's trace: canonical, kept where lookups need its values, interpolated. */
 static aprover_status take_trace(apr_prover *p, const apr_prover_table *t, aprover_error *error) {
     const size_t k = (size_t)1 << t->table->log_height;

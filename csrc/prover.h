@@ -23,6 +23,13 @@ typedef struct {
     uint32_t log_n;
 } apr_columns;
 
+/* Columns of a matrix that stand side by side. */
+typedef struct {
+    apr_columns columns;
+    uint32_t first;        /* in the matrix */
+    uint32_t known_cosets; /* whose values are there already */
+} apr_part;
+
 typedef struct {
     const apr_table *table;
     const apr_table_plan *plan;
@@ -102,6 +109,8 @@ typedef struct {
     size_t scratch_bytes;
     uint32_t *proof_scratch; /* of the multi-proof */
     uint8_t *subtrees;      /* of one tall tree, where the queries fall */
+    uint32_t *subtree_values; /* the values of their leaves, if they are evaluated again */
+    uint32_t *column;       /* one column on one coset, likewise */
 
     apr_fingerprint fingerprint;
     fx first_beta;          /* of the first fold, which the narrow layout has before the DEEP polynomial is made */
@@ -113,8 +122,6 @@ typedef struct {
 static inline int apr_stopped(const apr_prover *p) {
     return p->job->cancel != NULL && __atomic_load_n(p->job->cancel, __ATOMIC_RELAXED) != 0;
 }
-/* The same as an apr_poll; the context is the apr_prover. */
-int apr_poll_cancel(void *prover);
 static inline void apr_progress(const apr_prover *p, uint32_t per_mille) {
     if (p->job->progress != NULL) __atomic_store_n(p->job->progress, per_mille, __ATOMIC_RELAXED);
 }
@@ -139,6 +146,9 @@ static inline int apr_keeps_all(const apr_prover *p) { return p->kept == 1u << p
 static inline uint32_t apr_kept(const apr_prover *p, uint32_t t) {
     return apr_tree_lowest(apr_tree_log_leaves(&p->plan, t)) == 0 ? 1u << p->plan.log_blowup : p->kept;
 }
+/* Whether the first level's DEEP polynomial is never made, but its fold at once: in the narrow layout, where it is not committed, unless
+ * it is so short that vectors would not be filled. */
+static inline int apr_folds_first(const apr_plan *plan) { return plan->narrow && plan->level[1].log_k >= 7; }
 static inline const apr_table_plan *apr_first_on_top(const apr_plan *plan) {
     const apr_table_plan *place = plan->table;
     while (place->level > 0) place++;
@@ -175,6 +185,10 @@ typedef struct {
 
 /* Long vectors are set apart by a cache line more than a power of two, so that parallel streams do not share cache sets. */
 static inline size_t apr_padded(size_t n) { return n < 1024 ? n : n + 16; }
+/* Words between the columns of the subtrees' values, for as many subtrees as there may be on level t. */
+static inline size_t apr_subtree_stride(const apr_plan *plan, uint32_t t) {
+    return apr_padded(((size_t)plan->queries * APR_SUBTREE_LEAVES) << apr_tree_log_arity(plan, t));
+}
 void *apr_take(apr_bump *b, size_t bytes);
 /* Room for level t's tree of so many columns, and for `kept` cosets of its matrix. */
 void apr_lay_tree(apr_bump *b, const apr_plan *plan, uint32_t t, uint32_t columns, uint32_t log_arity, uint32_t kept, int salted,
@@ -201,6 +215,10 @@ aprover_status apr_extend(const apr_prover *p, const apr_columns *f, uint32_t t,
                           uint32_t first_coset);
 /* Hash the tree over the matrix, all of whose cosets are kept. */
 aprover_status apr_hash_tree(const apr_prover *p, const apr_commitment *c);
+/* The next part of a level's matrix: a table's columns, or at the end the mask. 0 if there is none; `next` begins with 0. */
+int apr_next_part(const apr_prover *p, enum apr_phase phase, uint32_t t, uint32_t *next, apr_part *part);
+/* A word of the salts of all leaves on one coset. */
+aprover_status apr_draw_salts(const apr_prover *p, enum apr_phase phase, uint32_t t, uint32_t coset, uint32_t word, uint32_t *out);
 /* Write the cap into the proof. */
 void apr_write_cap(apr_prover *p, const apr_commitment *c);
 /* A table's columns in a phase. */
@@ -221,6 +239,8 @@ aprover_status apr_open_at_z(apr_prover *p, fx z);
 aprover_status apr_deep_polynomials(apr_prover *p);
 /* to += factor * from, vectors of 2^log_n elements */
 aprover_status apr_add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, fx factor, uint32_t log_n);
+/* The fold of f, in memory that may be f's own. */
+aprover_status apr_fold(const apr_prover *p, apr_fxv out, apr_fxv f, uint32_t log_n, uint32_t log_arity, fx beta);
 /* fri.c: commit and fold until few coefficients are left, then send those; and the nonce. */
 aprover_status apr_fri(apr_prover *p);
 aprover_status apr_grind(apr_prover *p);

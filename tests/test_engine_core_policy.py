@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aprover.engine.policy import AdaptivePolicy, AlwaysInline, AlwaysOffload, FixedPolicy, Load, Placement, Policy
+from aprover.engine.loop_state import LAG_GAIN
+from aprover.engine.messages import Batch
+from aprover.engine.policy import (
+    AdaptivePolicy,
+    AlwaysInline,
+    AlwaysOffload,
+    Choice,
+    FixedPolicy,
+    Load,
+    Placement,
+    Policy,
+)
+from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core
 from tests.support.engine_sim import run_bursts
 
 INLINE, OFFLOAD = Placement.INLINE, Placement.OFFLOAD
@@ -129,6 +141,48 @@ class TestAdaptive:
         """When the policy is made."""
         with pytest.raises(ValueError, match=r"."):
             AdaptivePolicy(**wrong)
+
+
+@attrs.frozen
+class Looking(AlwaysOffload):
+    """Offloads, and remembers all that it was shown."""
+
+    seen: list[Load] = attrs.field(factory=list)
+
+    @property
+    def longest_inline(self) -> float:
+        """So that it is asked."""
+        return 1.0
+
+    def place(self, cost: float, load: Load) -> Choice:
+        """As it is at this moment."""
+        self.seen.append(Load(**{field.name: getattr(load, field.name) for field in attrs.fields(Load)}))
+        return super().place(cost, load)
+
+
+class TestLoad:
+    def test_a_policy_sees_the_engine_as_it_is(self) -> None:
+        """Every part of a `Load`, whether this policy or another asks for it."""
+        policy, clock = Looking(), HandClock()
+        core = make_core(clock, policy=policy, workers=3)
+        for worker in "abc":
+            core.pull(worker)
+        for key in range(4):
+            core.submit(FakeRequest(key), FakeWaiter("loop"), tick=1, caller=key)
+        assert [(seen.together, seen.requests, seen.workers, seen.idle) for seen in policy.seen] == [
+            (count, count, 3, 3) for count in (1, 2, 3, 4)
+        ]
+        core.dispatch("loop", tick=1, lag=0.004)
+        batch, _ = core.pull("a")
+        assert isinstance(batch, Batch)
+        clock.now += batch.predicted / 2
+        core.submit(FakeRequest(5), FakeWaiter("loop"), tick=2, caller=5)
+        seen, made = policy.seen[-1], len(batch.flights)
+        assert (seen.busy, seen.queued, seen.python) == (1, 4 - made, False)
+        assert seen.queue_cost == pytest.approx((4 - made) * 100e-6)
+        assert seen.running_cost == pytest.approx(batch.predicted / 2)
+        assert seen.lag == pytest.approx(LAG_GAIN * 0.004)
+        assert seen.wake > 0 and seen.handback == 0 and 0.5 <= seen.scaling <= 2
 
 
 class TestBaselines:

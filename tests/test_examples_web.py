@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import aprover
 
@@ -15,6 +17,7 @@ from .support.web import Server, running
 
 EXAMPLES = ("web_fastapi", "web_trio")
 LARGE = 2**19
+HONEST = aprover.prove_sync(aprover.Fibonacci(20))
 
 
 @pytest.fixture(scope="module", params=EXAMPLES)
@@ -84,6 +87,22 @@ class TestBadInput:
         """By the verifier's own check."""
         answer = server.ask("/verify", body)
         assert (answer.status, answer.json["code"]) == (422, "ENVELOPE")
+
+    @settings(max_examples=25, deadline=None)
+    @given(data=st.data())
+    def test_any_other_body_is_refused_with_a_code(self, server: Server, data: st.DataObject) -> None:
+        """Whatever was cut out of an honest proof, or put into it: never a fault of the server."""
+        proof = HONEST.to_bytes()
+        begin = data.draw(st.integers(0, 200) | st.integers(0, len(proof)))
+        end = data.draw(st.integers(begin, min(begin + 8, len(proof))) | st.integers(begin, len(proof)))
+        body = proof[:begin] + data.draw(st.binary(max_size=16)) + proof[end:]
+        answer = server.ask("/verify", body)
+        if body == proof:
+            assert answer.status == 200
+        else:
+            assert answer.status == 422
+            assert answer.json.get("code", "PROGRAM") in set(aprover.VerificationCode)
+            assert len(answer.body) < 1000
 
     def test_a_changed_proof_is_refused_by_the_check_that_found_it(self, server: Server) -> None:
         """The last byte belongs to what was opened."""

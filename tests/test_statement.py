@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aprover.errors import ProgramError, ProofFormatError, VerificationCode
-from aprover.statement import MAX_DEPTH, MAX_STATEMENT_BYTES, Statement
+from aprover.statement import MAX_DEPTH, MAX_STATEMENT_BYTES, Statement, StatementForm
 
 leaves = st.none() | st.booleans() | st.integers() | st.integers(-(2**600), 2**600) | st.binary() | st.text()
 # Three levels of tuples at most come from here, well within MAX_DEPTH.
@@ -92,6 +92,37 @@ class TestRoundTrip:
         """The tuple of outputs is the first of eight levels."""
         statement = Statement("p", (), (), (nested(depth),))
         assert Statement.from_bytes(statement.to_bytes()).public_outputs == (nested(depth),)
+
+
+class TestForms:
+    @given(statements)
+    def test_a_form_that_is_filled_in_is_the_statement(self, statement: Statement) -> None:
+        """With the same bytes and values, and as immutable and picklable."""
+        form = StatementForm(statement.program, statement.parameters)
+        filled = form.fill(statement.public_inputs, statement.public_outputs)
+        assert filled.to_bytes() == statement.to_bytes()
+        assert fields(filled) == fields(statement)
+        assert filled == statement and hash(filled) == hash(statement)
+        assert fields(pickle.loads(pickle.dumps(filled))) == fields(statement)
+
+    def test_what_has_no_encoding_is_refused_where_it_stands(self) -> None:
+        """The shared part when the form is made, the rest when it is filled in."""
+        with pytest.raises(ProgramError) as caught:
+            StatementForm("p", (("n", 1.5),))  # type: ignore[arg-type]
+        assert caught.value.field == "parameters"
+        for inputs, outputs, field in (((1.5,), (), "public_inputs"), ((), (1.5,), "public_outputs")):
+            with pytest.raises(ProgramError) as caught:
+                StatementForm("p", ()).fill(inputs, outputs)  # type: ignore[arg-type]
+            assert caught.value.field == field
+
+    def test_the_size_is_bounded(self) -> None:
+        """Of the whole, not of the part that is filled in."""
+        form = StatementForm("p", (("data", bytes(MAX_STATEMENT_BYTES - 1000)),))
+        form.fill((), (bytes(500),))
+        with pytest.raises(ProgramError, match="at most"):
+            form.fill((), (bytes(1000),))
+        with pytest.raises(ProgramError, match="at most"):
+            form.fill((), tuple(range(1000)))
 
 
 class TestRefusedWhenBuilt:

@@ -204,8 +204,9 @@ class Program:
     def _key(self) -> tuple[object, ...]:
         key = self.__dict__.get("_exact")
         if key is None:
-            values = [getattr(self, name) for name in names_of(type(self)).all]
-            key = tuple([value if type(value) is int else exact_form(value) for value in values])
+            key = names_of(type(self)).values(self)
+            if not _ATOMS.issuperset(map(type, key)):
+                key = tuple([exact_form(value) for value in key])
             self.__dict__["_exact"] = key
         return cast("tuple[object, ...]", key)
 
@@ -390,6 +391,8 @@ class Names:
     parameters: tuple[str, ...]
     inputs: tuple[str, ...]
     """The public ones."""
+    values: Callable[[Any], tuple[Any, ...]]
+    """Of an instance, in that order."""
     pick: Callable[[tuple[object, ...]], object]
     """Of the values of all fields those of the parameters: one alone, if there is one."""
 
@@ -398,8 +401,12 @@ def _names_of(cls: type) -> Names:
     """Of all instances of `cls`."""
     fields = _fields(cls)
     places = [i for i, f in enumerate(fields) if _role(f) is None]
+    names = tuple([f.name for f in fields])
+    # One name alone would be got without a tuple around it.
+    values = operator.attrgetter(*names) if len(names) > 1 else lambda it: tuple([getattr(it, name) for name in names])
     return Names(
-        all=tuple([f.name for f in fields]),
+        all=names,
+        values=values,
         parameters=tuple([fields[i].name for i in places]),
         inputs=tuple([f.name for f in fields if _role(f) == _PUBLIC]),
         pick=operator.itemgetter(*places) if places else lambda _: None,
@@ -422,7 +429,7 @@ def _role(field: attrs.Attribute[Any]) -> str | None:
     return cast("str | None", field.metadata.get(_ROLE))
 
 
-_ATOMS = (int, str, bytes, type(None))
+_ATOMS = frozenset({int, str, bytes, type(None)})
 
 
 def exact_form(value: object) -> object:

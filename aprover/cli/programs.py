@@ -47,7 +47,7 @@ def find(name: str) -> type[Program]:
         # The module is the user's, and may raise anything.
         what = "" if isinstance(error, ImportError | AttributeError | ValueError) else f"{type(error).__name__}: "
         raise ProgramError(f"cannot import {name!r}: {what}{error}", field="program") from error
-    if not (isinstance(found, type) and issubclass(found, Program)):
+    if not (isinstance(found, type) and issubclass(found, Program) and found is not Program):
         raise ProgramError(f"{name!r} is not a Program", field="program")
     return found
 
@@ -116,7 +116,7 @@ def _contents(name: str) -> bytes:
 def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         # The last two: nested too deeply for the parser.
         return text
 

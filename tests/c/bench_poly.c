@@ -34,11 +34,11 @@ static void bench_scale_powers(void) { kernels->scale_powers(x, log_n, z.c[0]); 
 static void bench_scale(void) { kernels->scale(y, x, z.c[0], n); }
 static void bench_add_scaled(void) { kernels->add_scaled(y, x, z.c[0], n); }
 static void bench_invert(void) { kernels->invert(x, n, y); }
-static void bench_powers(void) { kernels->powers(view(y), log_n, z, NULL, NULL); }
+static void bench_powers(void) { kernels->powers(view(y), log_n, z); }
 static void bench_dot(void) { coefficients[0] = kernels->dot(x, view(y), n); }
 static void bench_accumulate_fx(void) { kernels->accumulate_fx(view(y), view(x), z, n); }
-static void bench_divide(void) { kernels->divide(view(x), log_n, z, NULL, NULL); }
-static void bench_fold(void) { kernels->fold(view(y), view(x), log_n, 3, z, NULL, NULL); }
+static void bench_divide(void) { kernels->divide(view(x), log_n, z); }
+static void bench_fold(void) { kernels->fold(view(y), view(x), log_n, 3, z, 0, n / 8); }
 
 /* As the prover calls them: slices of a matrix of columns, small enough for the cache. */
 static void bench_dot_columns(void) {

@@ -65,7 +65,7 @@ static inline void make_proof(honest_proof *p, uint32_t kind, uint8_t grinding_b
     aprover_job job = {.air = p->air, .parameters = p->parameters, .preprocessed = p->preprocessed, .publics = p->encoding.publics,
                        .statement = proof_statement, .statement_length = sizeof proof_statement};
     if (p->parameters.flags & APROVER_FLAG_ZERO_KNOWLEDGE) job.entropy = entropy;
-    job.arena_bytes = aprover_prove_memory(p->air, &p->parameters, 1);
+    job.arena_bytes = aprover_prove_memory(p->air, &p->parameters, 1, 0);
     job.arena = aligned_block(job.arena_bytes);
     memset(job.arena, 0, 64);
     job.proof_capacity = aprover_proof_bound(p->air, &p->parameters);

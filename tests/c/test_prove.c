@@ -39,7 +39,7 @@ static void open_fixture(fixture *f, aprover_parameters parameters) {
     CHECK(aprover_air_load(f->encoding.words, f->encoding.count, f->air_memory, bytes, &error) == APROVER_OK);
     f->air = (const aprover_air *)f->air_memory;
     f->parameters = parameters;
-    f->arena_bytes = aprover_prove_memory(f->air, &parameters, 1);
+    f->arena_bytes = aprover_prove_memory(f->air, &parameters, 1, 0);
     f->proof_capacity = aprover_proof_bound(f->air, &parameters);
     f->scratch_bytes = aprover_verify_memory(f->air, &parameters);
     CHECK(f->arena_bytes > 0 && f->proof_capacity > 0 && f->scratch_bytes > 0);
@@ -185,7 +185,38 @@ static void wide_traces(void) {
     puts("ok wide traces of 2^3 to 2^10 rows");
 }
 
-/* Trees of 2^16 leaves and more keep their upper levels only. */
+/* With whatever memory the arena has, from the least that is asked for to the most that is of use: each is enough, and the bytes are the
+ * same. Returns how many sizes there were. */
+static int prove_in_less_memory(fixture *f) {
+    aprover_error error;
+    uint8_t *first = aligned(f->length), *own = f->arena;
+    const size_t length = f->length, most = f->arena_bytes;
+    int sizes = 0;
+    memcpy(first, f->proof, length);
+    for (size_t limit = most; ; limit = f->arena_bytes - 1) {
+        const size_t bytes = aprover_prove_memory(f->air, &f->parameters, 1, limit);
+        CHECK(bytes <= most);
+        if (bytes > limit) {
+            CHECK(bytes == f->arena_bytes && bytes == aprover_prove_memory(f->air, &f->parameters, 1, 1));
+            f->arena_bytes = limit;
+            aprover_job job = job_of(f);
+            CHECK(aprover_prove(&job, &error) == APROVER_ERROR_MEMORY && error.index == bytes);
+            break;
+        }
+        f->arena_bytes = bytes;
+        f->arena = aligned(bytes);
+        memset(f->arena, 0, 64);
+        CHECK(prove(f, 0, &error) == APROVER_OK && f->length == length && memcmp(f->proof, first, length) == 0);
+        free(f->arena);
+        sizes++;
+    }
+    f->arena = own;
+    f->arena_bytes = most;
+    free(first);
+    return sizes;
+}
+
+/* Trees of 2^16 leaves and more keep their upper levels only, and their matrices as much as there is memory for. */
 static void tall_trees(void) {
     static fixture f;
     for (int kind = 0; kind < 4; kind++) {
@@ -195,7 +226,9 @@ static void tall_trees(void) {
         if (kind == 1) power_air(&f.encoding, h, 40, 3, 2, f.trace);
         if (kind >= 2) lookup_air(&f.encoding, h, 8, 2, f.trace);
         const uint8_t flags = kind == 3 ? APROVER_FLAG_ZERO_KNOWLEDGE : 0;
-        proves_and_verifies(&f, (aprover_parameters){kind == 0 ? 1 : kind == 1 ? 2 : 5, 0, kind, flags, 40});
+        const uint8_t log_blowup = kind == 0 ? 1 : kind == 1 ? 2 : 5;
+        proves_and_verifies(&f, (aprover_parameters){log_blowup, 0, kind, flags, 40});
+        CHECK(prove_in_less_memory(&f) == log_blowup + 2);
         close_fixture(&f);
     }
     puts("ok tall trees");
@@ -327,6 +360,7 @@ static void arenas_are_reused(void) {
     open_fixture(&large, (aprover_parameters){2, 0, 0, 0, 30});
     open_fixture(&small, (aprover_parameters){2, 0, 0, 0, 6});
     CHECK(prove(&large, 0, &error) == APROVER_OK && prove(&small, 0, &error) == APROVER_OK);
+    CHECK(prove_in_less_memory(&large) == 1); /* small trees keep all */
     uint8_t *first = aligned(small.length);
     memcpy(first, small.proof, small.length);
     uint8_t *own = small.arena;
@@ -400,7 +434,7 @@ static void teams_give_the_same_bytes(void) {
 
         CHECK(aprover_team_init(team, 3) == APROVER_OK);
         free(f.arena);
-        f.arena_bytes = aprover_prove_memory(f.air, &f.parameters, 3);
+        f.arena_bytes = aprover_prove_memory(f.air, &f.parameters, 3, 0);
         f.arena = aligned(f.arena_bytes);
         memset(f.arena, 0, 64);
         pthread_t threads[3];
