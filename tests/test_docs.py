@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from .support.doc_pages import blocks_of, commands_of, differences, run_files_and_commands, run_session
 
 ROOT = Path(__file__).parent.parent
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+CODE = re.compile(r"`([^`]+)`")
 PAGES = sorted(
     path
     for path in (ROOT / "docs").rglob("*.md")
@@ -37,6 +40,30 @@ class TestPages:
         """And blocks on them."""
         assert len(PAGES) > 10
         assert sum(len(blocks_of(page.read_text())) for page in PAGES) > 30
+
+
+class TestArchitecture:
+    """The page that says what is where."""
+
+    def test_every_part_of_the_package_is_in_its_table(self) -> None:
+        """Each folder and module, but for the face and what everything may know."""
+        package = ROOT / "aprover"
+        parts = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+        parts |= {path.name for path in package.glob("*.py") if not path.name.startswith("_")}
+        table = ARCHITECTURE.partition("## The parts\n")[2].partition("\n## ")[0]
+        named = {
+            name for row in table.splitlines() if row.startswith("| `") for name in CODE.findall(row.split("|")[1])
+        }
+        assert parts - named == {"errors.py"}
+
+    def test_every_file_that_it_names_is_there(self) -> None:
+        """Somewhere under the package, the C core or the root."""
+        paths = [f"/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "aprover").rglob("*.py")]
+        paths += [f"/csrc/{path.name}" for path in (ROOT / "csrc").iterdir()]
+        paths += [f"/tests/{path.name}" for path in (ROOT / "tests").iterdir()]
+        names = re.findall(r"[\w/]+\.(?:py|c|h)\b", ARCHITECTURE)
+        assert len(names) > 20
+        assert [name for name in names if not any(path.endswith(f"/{name}") for path in paths)] == []
 
 
 class TestComparison:
