@@ -19,7 +19,7 @@ from .air.stacking import Stack, refusal, stack
 from .errors import ProgramError, ProofFormatError, VerificationCode, VerificationError
 from .proof import AGGREGATE, HEADER_BYTES, MAGIC, VERSION, Proof, shape_of
 from .security import Parameters, SecurityReport, Shape, security_report
-from .statement import MAX_STATEMENT_BYTES, Statement, Value, ValueReader, encode_value
+from .statement import MAX_STATEMENT_BYTES, Statement, StatementForm, Value, ValueReader, encode_value
 
 __all__ = ["AggregateMember", "AggregateProof", "ClaimGroup", "Programs", "encode_claims"]
 
@@ -33,7 +33,7 @@ Programs = type[Program] | tuple[type[Program], ...] | None
 """Classes of programs of one's own that an aggregate may be about."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class ClaimGroup:
     """Statements about one program with the same parameters.
 
@@ -63,14 +63,24 @@ class ClaimGroup:
         """What two groups of one aggregate differ in."""
         return encode_value(self.program, "program") + encode_value(self.parameters, "parameters")
 
+    @functools.cached_property
+    def _form(self) -> StatementForm:
+        return StatementForm(self.program, self.parameters)
+
+    @functools.cached_property
+    def _only_ints(self) -> bool:
+        return all(length is None for length in self.inputs)
+
     def statement(self, values: Sequence[int]) -> Statement:
         """The statement with these public values."""
+        if self._only_ints:
+            return self._form.fill(tuple(values[: len(self.inputs)]), tuple(values[len(self.inputs) :]))
         at, inputs = 0, []
         for length in self.inputs:
             size = 1 if length is None else length
-            inputs.append(values[0 + at] if length is None else tuple(values[at : at + size]))
+            inputs.append(values[at] if length is None else tuple(values[at : at + size]))
             at += size
-        return Statement(self.program, self.parameters, tuple(inputs), tuple(values[at:]))
+        return self._form.fill(tuple(inputs), tuple(values[at:]))
 
 
 def encode_claims(groups: Sequence[ClaimGroup], order: Sequence[int]) -> bytes:

@@ -465,6 +465,108 @@ static void teams_give_the_same_bytes(void) {
     puts("ok teams give the same bytes");
 }
 
+/* Fibonacci's runs of 8 rows, four in each of two pairs of columns. A statement is in every slot but the last; statement i begins
+ * with i, 2 and has its public values at 3 i; the last public value is bound nowhere if `loose`. */
+enum { SLOTS = 8, STATEMENTS = 7, LOG_RUN = 3, LOG_RUNS = 2 };
+
+static void members_air(test_air *a, int loose) {
+    air_begin(a, 1, 3 * STATEMENTS + (loose ? 1 : 0), 0, NULL);
+    air_table(a, (air_header){.columns = 4, .log_height = LOG_RUN + LOG_RUNS, .log_slots = LOG_RUNS, .reads = 8, .registers = 1});
+    for (uint32_t i = 0; i < 8; i++) air_word(a, i / 4 << 16 | i % 4);
+    for (uint32_t x = 1; x <= 3; x += 2) {
+        air_op(a, APR_OP_SUB, 0, x + 4, x + 1);
+        air_op(a, APR_OP_ASSERT, 0, 0, 0);
+        air_op(a, APR_OP_ADD, 0, x, x + 1);
+        air_op(a, APR_OP_SUB, 0, x + 5, 0);
+        air_op(a, APR_OP_ASSERT, 0, 0, 0);
+    }
+    for (uint32_t column = 0; column < 4; column++)
+        for (uint32_t i = column / 2 * 4; i < column / 2 * 4 + 4 && i < STATEMENTS; i++) {
+            const uint32_t row = i % 4 << LOG_RUN, first = 9 + 3 * i;
+            air_boundary(a, column, row, first + column % 2);
+            if (column % 2 == 1) air_boundary(a, column, row + 7, first + 2);
+        }
+    for (uint32_t i = 0; i < 3 * STATEMENTS; i++) a->publics[i] = i % 3 == 0 ? i / 3 : i % 3 == 1 ? 2 : UINT32_MAX;
+    if (loose) a->publics[3 * STATEMENTS] = UINT32_MAX;
+}
+
+static const uint32_t member_arguments[2 * SLOTS] = {0, 2, 1, 2, 2, 2, 3, 2, 4, 2, 5, 2, 6, 2, 6, 2};
+
+static aprover_job members_job(fixture *f, aprover_members *m) {
+    aprover_job job = job_of(f);
+    m[0] = (aprover_members){.generator = APROVER_GENERATOR_FIBONACCI, .columns = 2, .first = 0, .count = 5, .arguments_count = 2,
+                             .arguments = member_arguments};
+    m[1] = m[0];
+    m[1].first = 5;
+    m[1].count = 3;
+    m[1].arguments = member_arguments + 10;
+    job.members = m;
+    job.members_count = 2;
+    job.found = f->encoding.publics;
+    return job;
+}
+
+static void members_have_their_places(void) {
+    const aprover_parameters parameters = {.log_blowup = 3, .queries = 12};
+    fixture f = {.trace = NULL};
+    aprover_members m[2];
+    aprover_error error;
+    uint32_t run[16];
+    members_air(&f.encoding, 0);
+    open_fixture(&f, parameters);
+    aprover_job job = members_job(&f, m);
+    CHECK(aprover_prove(&job, &error) == APROVER_OK);
+    for (uint32_t i = 0; i < STATEMENTS; i++) {
+        CHECK(aprover_generate(APROVER_GENERATOR_FIBONACCI, member_arguments + 2 * i, 2, run, 2, LOG_RUN, NULL) == APROVER_OK);
+        CHECK(f.encoding.publics[3 * i + 2] == run[15]);
+    }
+    CHECK(verify_bytes(&f, f.proof, job.proof_length, 0) == APROVER_OK);
+    f.encoding.publics[2] = (f.encoding.publics[2] + 1) % FP_P;
+    CHECK(verify_bytes(&f, f.proof, job.proof_length, 0) == APROVER_REJECT_QUOTIENT);
+    CHECK(aprover_prove(&job, &error) == APROVER_ERROR_CONSTRAINTS); /* what is given is not looked for */
+    f.encoding.publics[2] = UINT32_MAX;
+    job.found = NULL;
+    CHECK(aprover_prove(&job, &error) == APROVER_ERROR_PUBLICS && error.index == 2);
+    job.found = run;
+    CHECK(aprover_prove(&job, &error) == APROVER_ERROR_ARGUMENT);
+    const int32_t cancel = 1;
+    job = members_job(&f, m);
+    job.cancel = &cancel;
+    CHECK(aprover_prove(&job, &error) == APROVER_CANCELLED);
+    printf("ok members have their places\n");
+    close_fixture(&f);
+}
+
+static void members_are_checked(void) {
+    const aprover_parameters parameters = {.log_blowup = 3, .queries = 12};
+    fixture f = {.trace = NULL};
+    aprover_members m[2];
+    aprover_error error;
+    members_air(&f.encoding, 1);
+    open_fixture(&f, parameters);
+    aprover_job job = members_job(&f, m);
+    CHECK(aprover_prove(&job, &error) == APROVER_ERROR_PUBLICS && error.index == 3 * STATEMENTS);
+    job.members = NULL;
+    CHECK(aprover_prove(&job, &error) == APROVER_ERROR_ARGUMENT);
+#define REFUSED(change) \
+    do { \
+        job = members_job(&f, m); \
+        change; \
+        CHECK(aprover_prove(&job, &error) == APROVER_ERROR_ARGUMENT); \
+    } while (0)
+    REFUSED(m[1].table = 1);
+    REFUSED(m[1].columns = 0);
+    REFUSED(m[1].columns = 3);
+    REFUSED(m[1].count = 4);
+    REFUSED(m[1].first = UINT32_MAX);
+    REFUSED(m[1].arguments = NULL);
+    REFUSED(m[1].arguments_count = 1);
+    REFUSED(m[1].generator = 77);
+#undef REFUSED
+    printf("ok members are checked\n");
+    close_fixture(&f);
+}
+
 int main(void) {
     narrow_traces();
     high_degrees();
@@ -472,6 +574,8 @@ int main(void) {
     tall_trees();
     boundaries_on_many_rows();
     runs_of_rows();
+    members_have_their_places();
+    members_are_checked();
     several_tables();
     zero_knowledge();
     failures_are_named();
