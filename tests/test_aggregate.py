@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 import aprover
 from aprover import (
@@ -28,11 +31,12 @@ from aprover import (
     VerificationError,
 )
 from aprover.aggregate import ClaimGroup, encode_claims
-from aprover.air.stacking import Stack, copies, fits, most_runs, stack
+from aprover.air.stacking import Stack, copies, fits, most_runs, refusal, stack
 from aprover.backends import Control, ProvingCancelled, prepare_aggregate
 from aprover.backends.aggregating import BYTES, aggregate_layout
+from aprover.cli.app import app
 from aprover.proof import shape_of
-from tests.programs_for_tests import TABLE_SAMPLES, Tribonacci
+from tests.programs_for_tests import SAMPLES, TABLE_SAMPLES, Tribonacci
 
 
 class Affine(Program):
@@ -219,6 +223,12 @@ class TestSecurity:
         (shape,) = shape_of(stack((one,))).tables
         assert _table_shape(one) == shape
         assert copies(count, one.log_slots) << one.log_slots >= count
+
+    def test_every_shipped_program_has_aggregates_but_those_with_lookups(self) -> None:
+        """Small instances of all that need no lookups."""
+        programs: list[Program] = [*SAMPLES, aprover.FibonacciU64(20)]
+        assert [program for program in programs if refusal(program.compiled()) is not None] == []
+        assert refusal(aprover.Transfers((5, 5), ((0, 1, 2),), tuple(range(7))).compiled()) == "several tables"
 
     @pytest.mark.parametrize("count", [16, 256])
     def test_the_layout_keeps_to_the_bytes(self, count: int) -> None:
@@ -529,3 +539,56 @@ class TestEngine:
         """No group of them: there is one proof."""
         with pytest.raises(ProgramError):
             await aprover.prove_batch([Fibonacci(20), TABLES], aggregate=True)
+
+
+class TestCommandLine:
+    @pytest.fixture
+    def files(self, alike: AggregateProof, tmp_path: Path) -> tuple[Path, Path]:
+        """An aggregate, and a member of it."""
+        whole, member = tmp_path / "whole", tmp_path / "member"
+        whole.write_bytes(alike.to_bytes())
+        member.write_bytes(alike.member(2).to_bytes())
+        return whole, member
+
+    @pytest.mark.parametrize("options", [[], ["--reference"]])
+    def test_verify_says_all_that_an_aggregate_proves(self, files: tuple[Path, Path], options: list[str]) -> None:
+        """Of a member, its own statement."""
+        whole, member = files
+        out = run_command("verify", str(whole), *options)
+        assert "5 statements together" in out
+        assert out.count("'fibonacci'") == 5
+        assert "proven bits" in out
+        assert run_command("verify", str(member), *options).count("'fibonacci'") == 1
+        facts = json.loads(run_command("verify", "--json", str(whole), *options))
+        assert len(facts["statement"]) == 5
+        assert (facts["backend"], facts["verified"]) == ("aggregate", True)
+
+    def test_inspect_accounts_for_every_byte(self, files: tuple[Path, Path]) -> None:
+        """Of the whole, part by part."""
+        for file in files:
+            facts = json.loads(run_command("inspect", "--json", str(file)))
+            assert sum(part["bytes"] for part in facts["parts"]) == facts["bytes"] == file.stat().st_size
+            assert facts["security"]["proven_bits"] >= 100
+        assert "claims" in run_command("inspect", str(files[0]))
+
+
+def run_command(*words: str) -> str:
+    """What `aprover` prints, with exit code 0."""
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+class TestHostileBytes:
+    @given(st.data())
+    @settings(max_examples=60, deadline=None)
+    def test_no_change_of_a_byte_is_accepted(self, alike: AggregateProof, data: st.DataObject) -> None:
+        """Nor does it raise anything but a rejection; both verifiers agree."""
+        octets = bytearray(alike.to_bytes())
+        at = data.draw(st.integers(0, len(octets) - 1) | st.integers(0, 130))
+        octets[at] ^= data.draw(st.integers(1, 255))
+        try:
+            proof = AggregateProof.from_bytes(octets)
+        except VerificationError:
+            return
+        codes(proof)

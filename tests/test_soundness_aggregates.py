@@ -186,6 +186,30 @@ class TestLies:
         assert verdict(Scene(1).instance, FirstCopy()) == "QUOTIENT"
 
 
+class TestGroups:
+    def test_no_lie_passes_from_group_to_group(self) -> None:
+        """Two heights: one output is false, two are by opposite amounts, or each stands in the other's place."""
+        groups, _ = group([Fibonacci(8, i) for i in range(3)] + [Fibonacci(30, i) for i in range(2)])
+        stacks = tuple(Stack(one.air, len(one.members), 0) for one in groups)
+        publics = [value for one in groups for value in publics_of(one, False).ravel().tolist()]
+        traces = []
+        for one in groups:
+            height = one.air.tables[0].height
+            own = np.zeros((len(one.members), height, 2), dtype=np.uint32)
+            for member, trace in zip(one.members, own, strict=True):
+                member.trace(trace)
+            traces.append(np.concatenate(list(own), axis=1).astype(np.uint64))
+        true = Instance(stack(stacks).data, publics, CLAIMS, tuple(traces))
+        assert verdict(true) is None
+        for changes in ({2: 1}, {11: 1}, {2: 1, 11: -1}, {2: 1, 5: -1}, {11: 1, 14: -1}):
+            altered = list(publics)
+            for place, by in changes.items():
+                altered[place] = (altered[place] + by) % P
+            assert verdict(true.replace(publics=altered)) == "QUOTIENT", changes
+        swapped_groups = publics[9:12] + publics[3:9] + publics[0:3] + publics[12:]
+        assert verdict(true.replace(publics=swapped_groups)) == "QUOTIENT"
+
+
 class TestCounts:
     def test_a_proof_of_other_statements_is_rejected(self) -> None:
         """One fewer, one more, or the same in other runs: each is another AIR, and that is absorbed first."""

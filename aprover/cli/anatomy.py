@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from aprover import Program, Proof
-from aprover.air import program_from_statement
+from aprover import AggregateMember, AggregateProof, Program, Proof
+from aprover.air import CompiledAir, program_from_statement
 from aprover.proof import HEADER_BYTES, shape_of
 from aprover.security import Layout, Parameters, layout_of
 from aprover.security.costs import Tree, trees
@@ -40,7 +40,7 @@ class Part:
         return f"{self.count:,} {self.unit if self.count == 1 else plural}"
 
 
-def parts_of(proof: Proof, program: type[Program] | None) -> list[Part]:
+def parts_of(proof: Proof | AggregateProof, program: type[Program] | None) -> list[Part]:
     """The parts in their order; their sizes add up to ``len(proof)``, whether or not the proof would be accepted.
 
     All that is not derived from the statement and the parameters (what the queries open beyond the rows themselves, and
@@ -52,19 +52,31 @@ def parts_of(proof: Proof, program: type[Program] | None) -> list[Part]:
     Raises:
         VerificationError: The program is unknown or refuses the statement, or the parameters are malformed.
     """
+    if isinstance(proof, AggregateProof):
+        values = len(proof.publics) // 4
+        envelope = [Part("envelope", HEADER_BYTES), Part("claims", len(proof.claims), proof.count, "statement")]
+        envelope.append(Part("public values", len(proof.publics), values, "value"))
+        return [*envelope, *_body(proof.air(program), proof.parameters, len(proof.body))]
     envelope = [Part("envelope", HEADER_BYTES), Part("statement", len(proof.statement.to_bytes()))]
+    if isinstance(proof, AggregateMember):
+        whole = Part("aggregate", len(proof.aggregate), proof.aggregate.count, "statement")
+        return [*envelope, Part("index", len(proof) - whole.size - sum(part.size for part in envelope)), whole]
     if proof.backend != "stark":
         return [*envelope, Part("commitment", len(proof.body))]
     parameters = proof.parameters
     air, _ = program_from_statement(proof.statement, program, zk=parameters.zk)
-    rest = len(proof.body)
+    return [*envelope, *_body(air, parameters, len(proof.body))]
+
+
+def _body(air: CompiledAir, parameters: Parameters, rest: int) -> list[Part]:
+    """Of the bytes of a STARK proof, of which there are `rest`."""
     parts = []
     for part in _derived(layout_of(shape_of(air), parameters), parameters):
         if part.size > rest:
             break
         parts.append(part)
         rest -= part.size
-    return [*envelope, *parts, Part("paths and folds opened", rest)]
+    return [*parts, Part("paths and folds opened", rest)]
 
 
 def _derived(layout: Layout, parameters: Parameters) -> list[Part]:

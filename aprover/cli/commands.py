@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +14,12 @@ import trio
 import typer
 
 import aprover
-from aprover import Proof
 from aprover.errors import shown
 
 from . import report
 from .app import PROOFS, AsJson, OwnProgram, ProgramName, Values, app, optional_program, read_bounded
 from .programs import build, find
-from .report import security_line, statement_line
+from .report import security_line
 
 ProofFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file with a proof, or - for standard input.")]
 
@@ -100,13 +100,11 @@ def verify(
         data = read_bounded(file)
         cls = optional_program(program)
         begun = time.perf_counter()
-        if reference:
-            statement = aprover.reference.verify(data, min_security=min_security, program=cls)
-        else:
-            statement = aprover.verify(data, min_security=min_security, program=cls)
+        proof = report.read_proof(data)
+        verifying: Callable[..., object] = aprover.reference.verify if reference else aprover.verify
+        verifying(proof, min_security=min_security, program=cls)
         seconds = time.perf_counter() - begun
-        proof = Proof.from_bytes(data)
-        facts = (proof.security if cls is None else proof.security_for(cls)) if proof.backend == "stark" else None
+        facts = report.security_of(proof, cls)
         if as_json:
             verifier = "reference" if reference else "native"
             out = {"verified": True, "verifier": verifier, "seconds": seconds, **report.proof_as_json(proof, facts)}
@@ -114,7 +112,7 @@ def verify(
             return
         report.print_facts(
             [
-                ("verified", statement_line(statement)),
+                *report.claims_of(proof, "verified"),
                 ("time", f"{seconds * 1e3:.1f} ms"),
                 ("security", security_line(facts)),
             ]

@@ -11,7 +11,7 @@ import attrs
 import typer
 
 import aprover
-from aprover import Program, ProgramError, Proof, SecurityReport, VerificationError
+from aprover import Program, ProgramError, SecurityReport, VerificationError
 from aprover.testing import FreeColumn, find_underconstrained
 
 from . import report
@@ -19,7 +19,7 @@ from .anatomy import Part, parts_of
 from .app import PROGRAMS, PROOFS, AsJson, ProgramName, Values, app, optional_program, read_bounded
 from .commands import Preference
 from .programs import SHIPPED, build, complete_program, described, find
-from .report import bits_text, security_line, statement_line
+from .report import bits_text, security_line
 
 BAR_WIDTH = 24
 
@@ -51,13 +51,12 @@ def inspect(
 
 
 def _inspect_proof(file: Path, cls: type[Program] | None, as_json: bool) -> None:
-    proof = Proof.from_bytes(read_bounded(file))
+    proof = report.read_proof(read_bounded(file))
     facts: SecurityReport | None = None
     why = "a commitment: whoever checks it computes again"
     try:
         parts = parts_of(proof, cls)
-        if proof.backend == "stark":
-            facts = proof.security if cls is None else proof.security_for(cls)
+        facts = report.security_of(proof, cls)
     except VerificationError as error:
         parts, why = [Part("all of it", len(proof))], str(error)
     if as_json:
@@ -65,9 +64,9 @@ def _inspect_proof(file: Path, cls: type[Program] | None, as_json: bool) -> None
         print(json.dumps({"verified": False, **report.proof_as_json(proof, facts), "parts": sizes}))
         return
     lines = [
-        ("claims", statement_line(proof.statement)),
+        *report.claims_of(proof, "claims"),
         ("checked", "no (aprover verify does)"),
-        ("backend", proof.backend),
+        ("backend", report.backend_of(proof)),
         ("sha256", proof.digest),
         ("security", why if facts is None else security_line(facts)),
     ]

@@ -26,7 +26,9 @@ from rich.progress import (
 )
 
 from aprover import (
+    AggregateProof,
     ConstraintError,
+    Program,
     ProgramError,
     Proof,
     ProveError,
@@ -36,6 +38,7 @@ from aprover import (
     VerificationError,
 )
 from aprover.errors import AproverError
+from aprover.proof import AGGREGATE, MAGIC
 
 DELAY_SECONDS = 0.5
 """Work that is done sooner shows no progress bar."""
@@ -176,15 +179,50 @@ def security_as_json(report: SecurityReport) -> dict[str, Any]:
     return out
 
 
-def proof_as_json(proof: Proof, report: SecurityReport | None) -> dict[str, Any]:
-    """A proof's facts as plain values, without its bytes."""
+def read_proof(data: bytes) -> Proof | AggregateProof:
+    """Whichever these bytes are.
+
+    Raises:
+        VerificationError: As `Proof.from_bytes` and `AggregateProof.from_bytes`.
+    """
+    if data[:4] == MAGIC and data[5:6] == bytes([AGGREGATE]):
+        return AggregateProof.from_bytes(data)
+    return Proof.from_bytes(data)
+
+
+def security_of(proof: Proof | AggregateProof, program: type[Program] | None) -> SecurityReport | None:
+    """The report of a proof about a program of one's own, or a shipped one; None of a trace commitment."""
+    if isinstance(proof, Proof) and proof.backend == "trace":
+        return None
+    return proof.security if program is None else proof.security_for(program)
+
+
+def claims_of(proof: Proof | AggregateProof, name: str) -> list[tuple[str, str]]:
+    """The facts that say what is claimed."""
+    if isinstance(proof, Proof):
+        return [(name, statement_line(proof.statement))]
+    numbered = [(f"  {i}", statement_line(statement)) for i, statement in enumerate(proof.statements)]
+    return [(name, f"{proof.count} statements together"), *numbered]
+
+
+def proof_as_json(proof: Proof | AggregateProof, report: SecurityReport | None) -> dict[str, Any]:
+    """A proof's facts as plain values, without its bytes. Of an aggregate ``"statement"`` is a list."""
+    if isinstance(proof, Proof):
+        claim: Any = statement_as_json(proof.statement)
+    else:
+        claim = [statement_as_json(statement) for statement in proof.statements]
     return {
-        "backend": proof.backend,
-        "statement": statement_as_json(proof.statement),
+        "backend": backend_of(proof),
+        "statement": claim,
         "bytes": len(proof),
         "sha256": proof.digest,
         "security": None if report is None else security_as_json(report),
     }
+
+
+def backend_of(proof: Proof | AggregateProof) -> str:
+    """Its name; of a whole aggregate as of a member."""
+    return proof.backend if isinstance(proof, Proof) else "aggregate"
 
 
 def print_facts(facts: list[tuple[str, str]]) -> None:
