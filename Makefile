@@ -220,13 +220,14 @@ sanitize:
 			echo "$$cc with ASan and UBSan"; $(MAKE) --no-print-directory run-ctests CC=$$cc FLAVOUR=sanitize || exit 1; \
 		else echo "$$cc is not installed: skipped"; fi; done
 
-# Coverage-guided, for as long as one likes: make fuzz SECONDS=600. Needs clang with libFuzzer.
+# Coverage-guided, for as long as one likes: make fuzz SECONDS=600. Needs clang with libFuzzer. Starts from honest proofs of each kind.
 SECONDS := 60
-fuzz:
+FUZZ_FLAGS := -O1 -g -std=gnu11 -Icsrc -fsanitize=address,undefined -fno-sanitize-recover=all
+fuzz: $(C_DIR)/fuzz_seeds
 	@mkdir -p build/fuzz-corpus
-	clang -O1 -g -std=gnu11 -Icsrc -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		tests/c/fuzz_verify.c $(sort $(wildcard csrc/*.c)) -lm -lpthread -o build/fuzz_verify
-	build/fuzz_verify -max_total_time=$(SECONDS) -max_len=8192 -print_final_stats=1 build/fuzz-corpus
+	$(C_DIR)/fuzz_seeds build/fuzz-corpus
+	clang $(FUZZ_FLAGS) -fsanitize=fuzzer tests/c/fuzz_verify.c $(sort $(wildcard csrc/*.c)) -lm -lpthread -o build/fuzz_verify
+	build/fuzz_verify -max_total_time=$(SECONDS) -max_len=65536 -print_final_stats=1 build/fuzz-corpus
 
 valgrind:
 	@if command -v valgrind >/dev/null; then \

@@ -371,7 +371,7 @@ class TestBytes:
         value = b"\x05\x09\0\0\0fibonacci" + b"\x06\1\0\0\0\x06\2\0\0\0\x05\1\0\0\0n" + b"\3\0\1\0\x14"
         form = b"\x06\2\0\0\0\0\0" + b"\3\0\1\0\1"
         claims = b"\7\1" + value + form + (5).to_bytes(4, "little") + bytes((one.log_slots,))
-        head = b"APRV\1\2\0\0" + len(claims).to_bytes(4, "little")
+        head = b"APRV\2\2\0\0" + len(claims).to_bytes(4, "little")
         publics = b"".join(
             value.to_bytes(4, "little")
             for statement in alike.statements

@@ -43,7 +43,7 @@ class Doubling(Program):
         return (self.start << 7,)
 
 
-def envelope(statement: bytes, body: bytes, *, head: bytes = b"APRV\x01\x00\x00\x00") -> bytes:
+def envelope(statement: bytes, body: bytes, *, head: bytes = b"APRV\x02\x00\x00\x00") -> bytes:
     return head + len(statement).to_bytes(4, "little") + statement + body
 
 
@@ -147,7 +147,7 @@ class TestEnvelope:
     @pytest.mark.parametrize(
         ("at", "value", "expected"),
         [
-            *[(at, value, "ENVELOPE") for at, value in [(0, 0), (3, 0), (4, 0), (4, 2), (6, 1), (7, 1), (11, 1)]],
+            *[(at, value, "ENVELOPE") for at, value in [(0, 0), (3, 0), (4, 1), (4, 3), (6, 1), (7, 1), (11, 1)]],
             *[(5, 1, "BACKEND"), (5, 2, "BACKEND")],
         ],
     )
@@ -170,6 +170,6 @@ class TestEnvelope:
     @given(st.binary(max_size=200))
     def test_arbitrary_bytes(self, data: bytes) -> None:
         """Arbitrary bytes raise VerificationError and nothing else."""
-        for prefix in (b"", b"APRV\x01\x00\x00\x00", b"APRV\x01\x00\x00\x00" + len(data).to_bytes(4, "little")):
+        for prefix in (b"", b"APRV\x02\x00\x00\x00", b"APRV\x02\x00\x00\x00" + len(data).to_bytes(4, "little")):
             with pytest.raises(VerificationError):
                 reference.verify(prefix + data)
