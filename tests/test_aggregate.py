@@ -106,7 +106,8 @@ def statements(programs: Sequence[Program]) -> tuple[Statement, ...]:
 
 
 def make(programs: Sequence[Program], **changes: Any) -> AggregateProof:
-    return aprover.prove_batch_sync(programs, aggregate=True, **changes)
+    made: AggregateProof = aprover.prove_batch_sync(programs, aggregate=True, **changes)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -299,9 +300,9 @@ class TestVerifier:
         assert codes(mixed) == "PROGRAM"
         assert codes(mixed, Tribonacci) == "PROGRAM"
         with pytest.raises(ProgramError):
-            aprover.verify(mixed, program=(Tribonacci, 3))  # type: ignore[call-overload]
+            aprover.verify(mixed, program=(Tribonacci, 3))  # type: ignore[arg-type]
         with pytest.raises(ProgramError):
-            aprover.reference.verify(mixed, program=(Tribonacci, 3))  # type: ignore[call-overload]
+            aprover.reference.verify(mixed, program=(Tribonacci, 3))  # type: ignore[arg-type]
 
     def test_every_statement_is_judged_by_its_program(self) -> None:
         """Not only the first: a value that the program refuses is a rejection."""

@@ -67,9 +67,11 @@ def code(data: bytes, **arguments: Any) -> VerificationCode:
 
 class TestAcceptance:
     def test_returns_the_statement(self) -> None:
-        """A proof is accepted as bytes or as anything that gives them, and its statement is returned."""
+        """A proof is accepted as bytes or as anything that holds them, and its statement is returned."""
 
         class Holder:
+            statement = Fibonacci(20).statement()
+
             def to_bytes(self) -> bytes:
                 return proof(Fibonacci(20))
 
@@ -140,7 +142,7 @@ class TestSecurity:
     def test_program_must_be_a_class(self) -> None:
         """So is a program that is not a Program class."""
         with pytest.raises(ProgramError, match="program"):
-            reference.verify(proof(Fibonacci(20)), program=Fibonacci(20))  # type: ignore[arg-type]
+            reference.verify(proof(Fibonacci(20)), program=Fibonacci(20))  # type: ignore[call-overload]
 
 
 class TestEnvelope:
