@@ -4,6 +4,7 @@
 
 #include "../../csrc/dispatch.h"
 #include "airs.h"
+#include "../../csrc/parallel.h"
 
 static uint8_t *aligned(size_t bytes) {
     uint8_t *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
@@ -465,6 +466,60 @@ static void teams_give_the_same_bytes(void) {
     puts("ok teams give the same bytes");
 }
 
+/* How many tasks of each kind a proof has. */
+typedef struct {
+    const char *name[32];
+    size_t count[32], kinds;
+} task_counts;
+
+static void count_task(void *counts, const char *task, int begins) {
+    task_counts *c = counts;
+    size_t i = 0;
+    while (i < c->kinds && strcmp(c->name[i], task) != 0) i++;
+    CHECK(i < 32);
+    c->name[i] = task;
+    c->count[i] += (size_t)begins;
+    if (i == c->kinds) c->kinds++;
+}
+
+static task_counts tasks_of_a_proof(fixture *f) {
+    aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
+    task_counts counts = {.kinds = 0};
+    CHECK(aprover_team_init(team, 1) == APROVER_OK);
+    apr_team_watch(team, count_task, &counts);
+    open_fixture(f, (aprover_parameters){1, 0, 0, 0, 30});
+    aprover_job job = job_of(f);
+    job.team = team;
+    place_trace(f, team);
+    CHECK(aprover_prove(&job, NULL) == APROVER_OK);
+    aprover_team_close(team);
+    aprover_team_destroy(team);
+    free(team);
+    close_fixture(f);
+    return counts;
+}
+
+/* Twice the rows are more tasks, not tasks that take twice as long: helpers can leave only between them. Kinds of few tasks are
+ * those of the short FRI layers. */
+static void tasks_do_not_grow(void) {
+    enum { FEW = 40 };
+    static fixture f;
+    task_counts counts[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        f.trace = trace_for(2u << (19 + i));
+        fibonacci_air(&f.encoding, 19 + i, 10000, f.trace);
+        counts[i] = tasks_of_a_proof(&f);
+    }
+    CHECK(counts[0].kinds >= 8);
+    for (size_t k = 0; k < counts[0].kinds; k++) {
+        size_t other = 0;
+        while (other < counts[1].kinds && strcmp(counts[1].name[other], counts[0].name[k]) != 0) other++;
+        CHECK(other < counts[1].kinds);
+        CHECK(counts[0].count[k] < FEW || 2 * counts[1].count[other] >= 3 * counts[0].count[k]);
+    }
+    puts("ok tasks do not grow");
+}
+
 int main(void) {
     narrow_traces();
     high_degrees();
@@ -478,5 +533,6 @@ int main(void) {
     arenas_are_reused();
     mutants_are_rejected();
     teams_give_the_same_bytes();
+    tasks_do_not_grow();
     return 0;
 }
