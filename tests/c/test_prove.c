@@ -120,10 +120,12 @@ static void proves_and_verifies(fixture *f, aprover_parameters parameters) {
     uint8_t *first = aligned(f->length);
     const size_t length = f->length;
     memcpy(first, f->proof, length);
-    CHECK(prove(f, APR_PATH_AVX2, &error) == APROVER_OK);
-    CHECK(f->length == length && memcmp(first, f->proof, length) == 0);
+    for (enum apr_path path = APR_PATH_AVX2; path <= APR_PATH_AVX512; path++) {
+        CHECK(prove(f, path, &error) == APROVER_OK);
+        CHECK(f->length == length && memcmp(first, f->proof, length) == 0);
+        CHECK(verify_bytes(f, first, length, path) == APROVER_OK);
+    }
     CHECK(verify_bytes(f, first, length, APR_PATH_PORTABLE) == APROVER_OK);
-    CHECK(verify_bytes(f, first, length, APR_PATH_AVX2) == APROVER_OK);
     if (f->encoding.publics_count > 0) {
         const uint32_t value = f->encoding.publics[0];
         alter_public(f);
