@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aprover import reference
 from aprover.air import AirBuilder, Program
 from aprover.errors import ProgramError, ProofFormatError, SecurityError, VerificationCode, VerificationError
-from aprover.programs import Fibonacci
+from aprover.programs import Fibonacci, FibonacciU64
 from aprover.statement import Statement, Value
 from tests.support.toy_layout import Parameters
 from tests.support.toy_prover import prove
@@ -167,6 +167,18 @@ class TestEnvelope:
             with pytest.raises(ProofFormatError) as caught:
                 reference.verify(data[:length])
             assert caught.value.code == ("ENVELOPE" if length < body else "TRUNCATED")
+
+    @pytest.mark.parametrize("length", [8, 100])
+    def test_no_column_is_extended_for_a_short_proof(self, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Preprocessed columns grow with the claimed blowup, and so are not looked at before the proof's head is."""
+
+        def refuse(*_: object) -> dict[int, bytes]:
+            raise AssertionError
+
+        monkeypatch.setattr("aprover.reference.verifier.preprocessed_caps", refuse)
+        statement = FibonacciU64(2**16).statement().to_bytes()
+        body = Parameters(log_blowup=6, queries=1).to_bytes()
+        assert code(envelope(statement, body.ljust(length, b"\0"))) is VerificationCode.TRUNCATED
 
     @settings(max_examples=60)
     @given(st.binary(max_size=200))
