@@ -18,7 +18,8 @@ __all__ = ["BackendName", "Proof", "shape_of"]
 BackendName = Literal["stark", "trace"]
 
 MAGIC = b"APRV"
-VERSION = 1
+VERSION = 2
+"""Of the protocol: docs/protocol.md."""
 HEADER_BYTES = 12
 Kind = BackendName | Literal["aggregate"]
 NUMBERS: dict[Kind, int] = {"stark": 0, "trace": 1, "aggregate": 3}

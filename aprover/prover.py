@@ -56,8 +56,8 @@ __all__ = [
     "write_trace",
 ]
 
-PATHS = {"auto": 0, "portable": 1, "avx2": 2}
-"""Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the portable one."""
+PATHS = {"auto": 0, "portable": 1, "avx2": 2, "avx512": 3}
+"""Instruction sets by name. All give the same bytes; a path that cannot run here falls back to the one before it."""
 
 ENTROPY_BYTES = 32
 
@@ -78,8 +78,9 @@ class Flags(Protocol):
 
 
 def instruction_set(path: str = "auto") -> str:
-    """The instruction set that a path takes on this machine: ``"portable"`` or ``"avx2"``."""
-    return "avx2" if lib.aprover_path(PATHS[path]) == PATHS["avx2"] else "portable"
+    """The instruction set that a path takes on this machine: ``"portable"``, ``"avx2"`` or ``"avx512"``."""
+    taken = int(lib.aprover_path(PATHS[path]))
+    return next(name for name, number in PATHS.items() if number == taken)
 
 
 def memory(air: CompiledAir, parameters: Parameters) -> int:

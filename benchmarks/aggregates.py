@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 import trio
@@ -23,6 +24,7 @@ import trio
 import aprover
 from aprover import AggregateProof, Fibonacci, Poseidon2Chain, Program, Sha256, verify
 from aprover.backends import Control, Prefer, aggregating, prepare_aggregate
+from aprover.loading import lib
 
 from .machine import RESULTS, machine
 from .measuring import interleaved, make, median
@@ -79,7 +81,7 @@ class Measured:
     """Stands in for the C library of the module that proves, and times its one call."""
 
     def __init__(self) -> None:
-        self._real = aggregating.lib
+        self._real = lib
         self.seconds = 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -135,11 +137,8 @@ def measure(name: str, prefer: Prefer, rounds: int) -> dict[str, Any]:
         in_c.append(library.seconds)
         return seconds
 
-    aggregating.lib = library
-    try:
+    with mock.patch.object(aggregating, "lib", library):
         times = interleaved({"together": aggregated, "alone": lambda: alone(build(count))}, rounds)
-    finally:
-        aggregating.lib = library._real
     engine = trio.run(functools.partial(through_the_engine, build, count, prefer, rounds))
     return {
         "statements": count,

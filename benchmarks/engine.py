@@ -19,6 +19,7 @@ from .engine_calls import bench_batches, bench_events, bench_hits, bench_identic
 from .engine_cost import bench_cost
 from .engine_load import bench_beside, bench_naive, bench_soak, bench_stalls
 from .engine_regret import bench_regret
+from .engine_split import bench_split
 from .measuring import Figure
 
 BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "stalls": bench_stalls,
     "soak": bench_soak,
     "beside": bench_beside,
+    "split": bench_split,
     "cost": bench_cost,
     "regret": bench_regret,
 }

@@ -180,7 +180,7 @@ typedef struct aprover_job {
     size_t proof_length;       /* out */
     const int32_t *cancel;     /* may be NULL; polled at least every 10 ms; nonzero stops */
     uint32_t *progress;        /* may be NULL; grows from 0 to 1000 */
-    uint32_t path;             /* 0: the best instruction set here, 1: portable, 2: AVX2 */
+    uint32_t path;             /* 0: the best instruction set here, 1: portable, 2: AVX2, 3: AVX-512 */
     uint32_t status;           /* out: the aprover_status */
     aprover_team *team;        /* may be NULL; the proof's bytes are the same */
 } aprover_job;
@@ -232,7 +232,7 @@ aprover_status aprover_verify(const aprover_air *air, const uint8_t *caps, size_
 void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t length, uint8_t out[32]);
 /* `count` Poseidon2 permutations over BabyBear, width 16, on canonical values; about a microsecond each. cancel: as in a job. */
 aprover_status aprover_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel);
-/* The instruction set that a path takes here: 1 portable, 2 AVX2. */
+/* The instruction set that a path takes here: 1 portable, 2 AVX2, 3 AVX-512. */
 uint32_t aprover_path(uint32_t path);
 
 /* cffi: end */

@@ -8,6 +8,10 @@ const uint8_t apr_key_trace[32] = "aprover v2 trace backend";
 
 static void compress(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
 #if APR_HAVE_AVX2_BUILD
+    if (apr_use_avx512(APR_PATH_AUTO)) {
+        apr_blake3_compress_avx512(cv, block, length, counter, flags, out);
+        return;
+    }
     if (apr_use_avx2(APR_PATH_AUTO)) {
         apr_blake3_compress_avx2(cv, block, length, counter, flags, out);
         return;
@@ -18,6 +22,10 @@ static void compress(const void *cv, const void *block, uint32_t length, uint64_
 
 static void expand(const void *cv, const void *block, uint32_t length, uint64_t counter, uint32_t flags, void *out) {
 #if APR_HAVE_AVX2_BUILD
+    if (apr_use_avx512(APR_PATH_AUTO)) {
+        apr_blake3_expand_avx512(cv, block, length, counter, flags, out);
+        return;
+    }
     if (apr_use_avx2(APR_PATH_AUTO)) {
         apr_blake3_expand_avx2(cv, block, length, counter, flags, out);
         return;
@@ -28,6 +36,10 @@ static void expand(const void *cv, const void *block, uint32_t length, uint64_t 
 
 static void chunks8(const uint32_t key[8], const uint8_t *data, uint64_t first_chunk, uint32_t cvs[8][8]) {
 #if APR_HAVE_AVX2_BUILD
+    if (apr_use_avx512(APR_PATH_AUTO)) {
+        apr_blake3_chunks8_avx512(key, data, first_chunk, cvs);
+        return;
+    }
     if (apr_use_avx2(APR_PATH_AUTO)) {
         apr_blake3_chunks8_avx2(key, data, first_chunk, cvs);
         return;
@@ -38,6 +50,7 @@ static void chunks8(const uint32_t key[8], const uint8_t *data, uint64_t first_c
 
 const apr_hash_kernels *apr_hash_kernels_for(enum apr_path path) {
 #if APR_HAVE_AVX2_BUILD
+    if (apr_use_avx512(path)) return &apr_hash_kernels_avx512;
     if (apr_use_avx2(path)) return &apr_hash_kernels_avx2;
 #endif
     (void)path;

@@ -62,7 +62,7 @@ typedef void apr_blake3_compress(const void *cv, const void *block, uint32_t len
                                  void *out);
 apr_blake3_compress apr_blake3_compress_portable, apr_blake3_expand_portable;
 #if APR_HAVE_AVX2_BUILD
-apr_blake3_compress apr_blake3_compress_avx2, apr_blake3_expand_avx2;
+apr_blake3_compress apr_blake3_compress_avx2, apr_blake3_expand_avx2, apr_blake3_compress_avx512, apr_blake3_expand_avx512;
 #endif
 
 /* The chaining values of eight consecutive whole chunks, none of which is the root; first_chunk is a multiple of 8. */
@@ -70,8 +70,8 @@ typedef void apr_blake3_chunks8(const uint32_t key[8], const uint8_t *data, uint
 apr_blake3_chunks8 apr_blake3_chunks8_portable;
 extern const apr_hash_kernels apr_hash_kernels_portable;
 #if APR_HAVE_AVX2_BUILD
-apr_blake3_chunks8 apr_blake3_chunks8_avx2;
-extern const apr_hash_kernels apr_hash_kernels_avx2;
+apr_blake3_chunks8 apr_blake3_chunks8_avx2, apr_blake3_chunks8_avx512;
+extern const apr_hash_kernels apr_hash_kernels_avx2, apr_hash_kernels_avx512;
 #endif
 
 #endif

@@ -9,8 +9,8 @@ enum { HASH_SLICE = 1 << 13 };
 /* A task transforms so many words at least, of several columns if need be: what depends on the coset is made once for them. */
 enum { LOG_TRANSFORMED = 13 };
 
-/* A column up to so long is one task, a few hundred microseconds; one thread, which nobody waits for, polls every few milliseconds. */
-static uint32_t log_whole(const apr_prover *p) { return p->team != NULL ? APR_SLICE_LOG + 1 : 20; }
+/* A column up to so long is one task, a hundred microseconds or two; one thread, which nobody waits for, polls every few milliseconds. */
+static uint32_t log_whole(const apr_prover *p) { return p->team != NULL ? APR_SLICE_LOG : 20; }
 
 /* Columns to their coefficients, or to their values on cosets, which stand one after the other. */
 typedef struct {

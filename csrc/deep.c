@@ -60,20 +60,20 @@ typedef struct {
     fx z;
 } opened_columns;
 
+/* Columns that a task opens a slice of. */
+enum { OPENED = 32 };
+
 static aprover_status open_slice(void *context, size_t index, uint32_t lane) {
     const opened_columns *job = context;
     const apr_prover *p = job->p;
     const apr_columns *f = job->columns;
-    const uint32_t log_n = apr_log_slice(f->log_n);
-    const fx factor = fx_pow(job->z, apr_bitrev((uint32_t)index, f->log_n - log_n));
-    fx *sums = p->dots + (size_t)f->count * lane;
-    enum { AT_ONCE = 32 };
-    for (uint32_t c = 0; c < f->count; c += AT_ONCE) {
-        const uint32_t count = f->count - c < AT_ONCE ? f->count - c : AT_ONCE;
-        fx part[AT_ONCE] = {0};
-        p->poly->dot_columns(part, f->values + f->stride * c + (index << log_n), f->stride, count, p->powers, (size_t)1 << log_n);
-        for (uint32_t i = 0; i < count; i++) sums[c + i] = fx_add(sums[c + i], fx_mul(part[i], factor));
-    }
+    const uint32_t log_n = apr_log_slice(f->log_n), groups = (f->count + OPENED - 1) / OPENED, c = index % groups * OPENED;
+    const uint32_t count = f->count - c < OPENED ? f->count - c : OPENED;
+    const size_t slice = index / groups;
+    const fx factor = fx_pow(job->z, apr_bitrev((uint32_t)slice, f->log_n - log_n));
+    fx *sums = p->dots + (size_t)f->count * lane + c, part[OPENED] = {0};
+    p->poly->dot_columns(part, f->values + f->stride * c + (slice << log_n), f->stride, count, p->powers, (size_t)1 << log_n);
+    for (uint32_t i = 0; i < count; i++) sums[i] = fx_add(sums[i], fx_mul(part[i], factor));
     return apr_stopped(p) ? APROVER_CANCELLED : APROVER_OK;
 }
 
@@ -87,7 +87,8 @@ static aprover_status open_run(apr_prover *p, const apr_run *run, fx z) {
     const apr_columns *f = &run->columns;
     opened_columns job = {p, f, z};
     memset(p->dots, 0, sizeof(fx) * f->count * p->lanes);
-    aprover_status status = apr_parallel(p->team, open_slice, &job, (size_t)1 << (f->log_n - apr_log_slice(f->log_n)));
+    const size_t groups = (f->count + OPENED - 1) / OPENED;
+    aprover_status status = apr_parallel(p->team, open_slice, &job, groups << (f->log_n - apr_log_slice(f->log_n)));
     for (uint32_t c = 0; c < f->count; c++)
         for (uint32_t lane = 1; lane < p->lanes; lane++) p->dots[c] = fx_add(p->dots[c], p->dots[(size_t)f->count * lane + c]);
     fx *openings = p->openings + run->first_opening;
@@ -114,6 +115,15 @@ aprover_status apr_open_at_z(apr_prover *p, fx z) {
 
 /* ---- the DEEP polynomials ---- */
 
+/* Words of the columns that a task sums over, and the fewest places. */
+enum { LOG_SUMMED = 17, LOG_FEWEST = 7 };
+
+static uint32_t log_places(size_t columns, uint32_t log_n) {
+    uint32_t log = apr_log_slice(log_n);
+    while (log > LOG_FEWEST && columns << log > (size_t)1 << LOG_SUMMED) log--;
+    return log;
+}
+
 /* A run's part of the weighted sum of what is opened at one point. */
 typedef struct {
     const apr_prover *p;
@@ -127,7 +137,7 @@ static aprover_status sum_slice(void *context, size_t index, uint32_t lane) {
     const weighted_sum *job = context;
     const apr_prover *p = job->p;
     const apr_columns *f = job->columns;
-    const size_t n = (size_t)1 << apr_log_slice(f->log_n), at = index * n;
+    const size_t n = (size_t)1 << log_places(f->count, f->log_n), at = index * n;
     const apr_fxv sum = {job->sum.values + at, job->sum.stride};
     (void)lane;
     for (int e = 0; job->first && e < FX_DEGREE; e++) memset(sum.values + (size_t)e * sum.stride, 0, 4 * n);
@@ -171,7 +181,8 @@ aprover_status apr_add_vector(const apr_prover *p, apr_fxv to, apr_fxv from, fx 
 static aprover_status add_run_to(apr_prover *p, const apr_run *run, uint32_t from, apr_fxv sum, int first) {
     const apr_columns *f = &run->columns, columns = {f->values + f->stride * from, f->stride, f->count - from, f->log_n};
     weighted_sum job = {p, &columns, sum, weights_of(p, run) + from, first};
-    return columns.count == 0 ? APROVER_OK : apr_parallel(p->team, sum_slice, &job, (size_t)1 << (f->log_n - apr_log_slice(f->log_n)));
+    if (columns.count == 0) return APROVER_OK;
+    return apr_parallel(p->team, sum_slice, &job, (size_t)1 << (f->log_n - log_places(columns.count, f->log_n)));
 }
 
 /* sum of lambda_i f_i over what is opened at one point. It may be made in the memory of the first of the f_i, whose turn then comes
@@ -254,9 +265,6 @@ static aprover_status add_point(apr_prover *p, uint32_t number) {
  *
  * two sums over parts of what is opened, and a division of one N-th of the length. */
 
-/* Words of the columns that a task sums over, and the fewest places. */
-enum { LOG_SUMMED = 18, LOG_FEWEST = 7 };
-
 typedef struct {
     apr_prover *p;
     uint32_t number; /* of the point */
@@ -319,11 +327,10 @@ static aprover_status add_folded_point(apr_prover *p, uint32_t number) {
     const apr_level_plan *level = &p->plan.level[0];
     const uint32_t log_m = level->log_k - level->log_arity;
     const apr_fxv deep = {p->levels[0].deep, p->levels[0].stride}, work = {p->work, p->stride_work};
-    fold_sum job = {.p = p, .number = number, .log_places = log_m};
     size_t columns = 0;
     for (uint32_t r = 0; r < p->runs_count; r++)
         if (p->runs[r].point == number) columns += p->runs[r].columns.count;
-    while (job.log_places > LOG_FEWEST && columns << (job.log_places + level->log_arity) > (size_t)1 << LOG_SUMMED) job.log_places--;
+    fold_sum job = {.p = p, .number = number, .log_places = log_places(columns << level->log_arity, log_m)};
     fold_factors(&job, point->z, p->first_beta, level->log_arity);
     aprover_status status = apr_parallel(p->team, sum_folded_slice, &job, (size_t)1 << (log_m - job.log_places));
     if (status == APROVER_OK) status = divide(p, work, log_m, fx_pow(point->z, 1u << level->log_arity));

@@ -2,7 +2,7 @@
 #include "prover.h"
 
 /* Results of a fold that a task makes. */
-enum { FOLD_SLICE = 1 << 13 };
+enum { FOLD_SLICE = 1 << 12 };
 
 typedef struct {
     const apr_prover *p;

@@ -46,4 +46,7 @@ aprover_status aprover_poseidon2_chain(uint32_t state[16], uint64_t count, const
     return apr_poseidon2_chain(state, count, cancel);
 }
 
-uint32_t aprover_path(uint32_t path) { return apr_use_avx2((enum apr_path)path) ? APR_PATH_AVX2 : APR_PATH_PORTABLE; }
+uint32_t aprover_path(uint32_t path) {
+    if (apr_use_avx512((enum apr_path)path)) return APR_PATH_AVX512;
+    return apr_use_avx2((enum apr_path)path) ? APR_PATH_AVX2 : APR_PATH_PORTABLE;
+}

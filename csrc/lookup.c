@@ -3,7 +3,7 @@
 
 #include "prover.h"
 
-enum { ROWS_IN_TASK = 8 * APR_AIR_BLOCK };
+enum { MOST_ROWS = 8 * APR_AIR_BLOCK };
 
 typedef struct {
     apr_prover *p;
@@ -11,6 +11,7 @@ typedef struct {
     apr_air_coset rows;                 /* the trace domain */
     uint8_t prepared[APR_MAX_LANES];
     size_t count;                       /* rows that the evaluator takes at once */
+    size_t rows_in_task;                /* of the fractions */
     size_t slice;                       /* rows of a task of the sums */
     fx *slice_sums;
     fx drift;                           /* sigma / k */
@@ -24,12 +25,12 @@ static uint32_t *element(const apr_prover_table *t, uint32_t column, int e) {
 static aprover_status fractions_of_rows(void *context, size_t index, uint32_t lane) {
     job *j = context;
     const apr_prover *p = j->p;
-    const size_t k = (size_t)1 << j->t->table->log_height, start = index * ROWS_IN_TASK;
+    const size_t k = (size_t)1 << j->t->table->log_height, start = index * j->rows_in_task;
     apr_air_coset rows = j->rows;
     rows.scratch = (uint8_t *)p->scratch + p->scratch_bytes * lane;
     if (!j->prepared[lane]) p->evaluator->prepare(&rows);
     j->prepared[lane] = 1;
-    for (size_t first = start; first < k && first < start + ROWS_IN_TASK; first += j->count) {
+    for (size_t first = start; first < k && first < start + j->rows_in_task; first += j->count) {
         p->evaluator->fractions(&rows, first, j->count, (apr_fxv){j->t->lookup + first, j->t->stride});
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
@@ -96,12 +97,12 @@ static aprover_status fill_columns(apr_prover *p, apr_prover_table *t) {
     const apr_table *table = t->table;
     const size_t k = (size_t)1 << table->log_height;
     job j = {.p = p, .t = t, .count = apr_rows_at_once(table, k), .slice = k / APR_MAX_SUM_SLICES,
-             .slice_sums = p->slice_sums};
-    if (j.slice < ROWS_IN_TASK) j.slice = k < ROWS_IN_TASK ? k : ROWS_IN_TASK;
+             .rows_in_task = apr_rows_in_task(table, MOST_ROWS), .slice_sums = p->slice_sums};
+    if (j.slice < MOST_ROWS) j.slice = k < MOST_ROWS ? k : MOST_ROWS;
     j.rows = (apr_air_coset){.air = p->air, .table = table, .trace = {t->rows, k}, .preprocessed = {table->preprocessed, k},
                              .log_size = table->log_height, .shift = FP_ONE, .publics = p->publics,
                              .fingerprint = &p->fingerprint, .poly = p->poly, .twiddles = p->twiddles};
-    aprover_status status = apr_parallel(p->team, fractions_of_rows, &j, (k + ROWS_IN_TASK - 1) / ROWS_IN_TASK);
+    aprover_status status = apr_parallel(p->team, fractions_of_rows, &j, (k + j.rows_in_task - 1) / j.rows_in_task);
     return status == APROVER_OK ? running_sum(&j, &t->sigma) : status;
 }
 

@@ -11,6 +11,9 @@ struct aprover_team {
     pthread_cond_t idle; /* no helper is in a task, or none is in the team */
     apr_task task;       /* of the phase under way, or NULL */
     void *context;
+    const char *name;    /* of the task */
+    apr_watch watch;     /* or NULL */
+    void *watcher;
     size_t count;
     size_t next;         /* the next task to be taken; atomic */
     int32_t status;      /* the first failure of the phase; atomic */
@@ -57,7 +60,9 @@ static void run_tasks(aprover_team *team, uint32_t lane, const int32_t *leave) {
     while (!flag_is_set(leave)) {
         const size_t index = __atomic_fetch_add(&team->next, 1, __ATOMIC_RELAXED);
         if (index >= team->count) return;
+        if (team->watch != NULL) team->watch(team->watcher, team->name, 1);
         const aprover_status status = team->task(team->context, index, lane);
+        if (team->watch != NULL) team->watch(team->watcher, team->name, 0);
         if (status != APROVER_OK) {
             __atomic_store_n(&team->status, (int32_t)status, __ATOMIC_RELAXED);
             __atomic_store_n(&team->next, team->count, __ATOMIC_RELAXED);
@@ -102,14 +107,20 @@ void aprover_help(aprover_team *team, const int32_t *leave) {
 
 uint32_t apr_lanes(const aprover_team *team) { return team == NULL ? 1 : team->lanes; }
 
-aprover_status apr_parallel(aprover_team *team, apr_task task, void *context, size_t count) {
-    if (team == NULL || count < 2) {
+void apr_team_watch(aprover_team *team, apr_watch watch, void *context) {
+    team->watch = watch;
+    team->watcher = context;
+}
+
+aprover_status apr_parallel_named(aprover_team *team, const char *name, apr_task task, void *context, size_t count) {
+    if (team == NULL || (count < 2 && team->watch == NULL)) {
         aprover_status status = APROVER_OK;
         for (size_t i = 0; i < count && status == APROVER_OK; i++) status = task(context, i, 0);
         return status;
     }
     pthread_mutex_lock(&team->lock);
     team->task = task;
+    team->name = name;
     team->context = context;
     team->count = count;
     __atomic_store_n(&team->next, 0, __ATOMIC_RELAXED);

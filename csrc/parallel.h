@@ -14,8 +14,15 @@
 /* One task; any status but APROVER_OK ends the phase early. */
 typedef aprover_status (*apr_task)(void *context, size_t index, uint32_t lane);
 
-/* Run tasks 0 .. count - 1, in any order, and wait for all. team: NULL runs them here, in order. */
-aprover_status apr_parallel(aprover_team *team, apr_task task, void *context, size_t count);
+/* Run tasks 0 .. count - 1, in any order, and wait for all. team: NULL runs them here, in order.
+ *
+ * A helper leaves only between tasks, and others wait for it: so no task may take longer than half a millisecond, whatever the size of
+ * the proof. tests/c/bench_tasks.c measures them. */
+#define apr_parallel(team, task, context, count) apr_parallel_named(team, #task, task, context, count)
+aprover_status apr_parallel_named(aprover_team *team, const char *name, apr_task task, void *context, size_t count);
+/* For tests and benchmarks: have this called before and after each task, by the thread that runs it. No proof may be under way. */
+typedef void (*apr_watch)(void *context, const char *task, int begins);
+void apr_team_watch(aprover_team *team, apr_watch watch, void *context);
 /* How many lanes the team has; 1 for NULL. */
 uint32_t apr_lanes(const aprover_team *team);
 

@@ -134,6 +134,12 @@ static inline size_t apr_rows_at_once(const apr_table *table, size_t rows) {
     const size_t block = table->instructions > 1u << 16 ? 8 : APR_AIR_BLOCK;
     return rows < block ? rows : block;
 }
+/* Rows of a task of the evaluator, at most `most`: fewer for long programs and many lookups, whose rows take long. */
+static inline size_t apr_rows_in_task(const apr_table *table, size_t most) {
+    const size_t work = table->instructions + FX_DEGREE * (size_t)table->asserts + 120 * (size_t)table->interactions, allowed = 1u << 20;
+    while (most > APR_AIR_BLOCK && most * work > allowed) most /= 2;
+    return most;
+}
 #define APR_MAX_SUM_SLICES 1024 /* of a table's rows, when lookups are summed */
 
 /* Cosets of a table's length that the quotient is evaluated on: enough for its degree, which is below chunks * stride. */

@@ -99,7 +99,7 @@ static aprover_status add_sparse(const apr_prover *p, const apr_prover_table *t,
 /* ---- one coset ---- */
 
 /* Q's values on one coset, some rows a task. Each lane has an evaluator's scratch of its own. */
-enum { ROWS_IN_TASK = 16 * APR_AIR_BLOCK };
+enum { MOST_ROWS = 16 * APR_AIR_BLOCK };
 
 typedef struct {
     const apr_prover *p;
@@ -108,17 +108,18 @@ typedef struct {
     uint8_t prepared[APR_MAX_LANES];
     size_t length;
     size_t count; /* rows that the evaluator takes at once */
+    size_t rows;  /* of a task */
 } evaluation;
 
 static aprover_status evaluate_rows(void *context, size_t index, uint32_t lane) {
     evaluation *job = context;
     const apr_prover *p = job->p;
-    const size_t start = index * ROWS_IN_TASK;
+    const size_t start = index * job->rows;
     apr_air_coset coset = job->coset;
     coset.scratch = (uint8_t *)p->scratch + p->scratch_bytes * lane;
     if (!job->prepared[lane]) p->evaluator->prepare(&coset);
     job->prepared[lane] = 1;
-    for (size_t first = start; first < job->length && first < start + ROWS_IN_TASK; first += job->count) {
+    for (size_t first = start; first < job->length && first < start + job->rows; first += job->count) {
         p->evaluator->block(&coset, first, job->count, (apr_fxv){job->q.values + first, job->q.stride});
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
@@ -155,8 +156,8 @@ static aprover_status evaluate_coset(const apr_prover *p, const apr_prover_table
     if (status == APROVER_OK) status = columns_on_coset(p, t, APR_PHASE_PREPROCESSED, number, shift, &room, &coset.preprocessed);
     if (status == APROVER_OK) status = columns_on_coset(p, t, APR_PHASE_LOOKUP, number, shift, &room, &coset.lookup);
     if (status != APROVER_OK) return status;
-    evaluation job = {p, coset, q, {0}, t->length, apr_rows_at_once(table, t->length)};
-    status = apr_parallel(p->team, evaluate_rows, &job, (t->length + ROWS_IN_TASK - 1) / ROWS_IN_TASK);
+    evaluation job = {p, coset, q, {0}, t->length, apr_rows_at_once(table, t->length), apr_rows_in_task(table, MOST_ROWS)};
+    status = apr_parallel(p->team, evaluate_rows, &job, (t->length + job.rows - 1) / job.rows);
     if (status != APROVER_OK || coset.direct_boundaries) return status;
     return add_sparse(p, t, q, coset.trace, shift);
 }
@@ -228,19 +229,15 @@ static void mask_chunks(const apr_prover *p, const apr_prover_table *t, uint32_t
     }
 }
 
-typedef struct {
-    const apr_prover *p;
-    const apr_prover_table *t;
-    uint32_t blocks;
-} masking;
-
-static aprover_status mask_coordinate(void *context, size_t index, uint32_t lane) {
-    const masking *job = context;
-    uint32_t *x = job->t->quotient + job->t->stride * index;
-    (void)lane;
-    move_to_chunks(job->t, x, job->blocks);
-    mask_chunks(job->p, job->t, x, (uint32_t)index);
-    return apr_stopped(job->p) ? APROVER_CANCELLED : APROVER_OK;
+/* By one thread: the places depend on each other, so that helpers would have to stay for all of a coordinate. */
+static aprover_status mask_quotient(const apr_prover *p, const apr_prover_table *t, uint32_t blocks) {
+    for (uint32_t e = 0; e < FX_DEGREE; e++) {
+        uint32_t *x = t->quotient + t->stride * e;
+        move_to_chunks(t, x, blocks);
+        mask_chunks(p, t, x, e);
+        if (apr_stopped(p)) return APROVER_CANCELLED;
+    }
+    return APROVER_OK;
 }
 
 aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t) {
@@ -265,7 +262,5 @@ aprover_status apr_quotient(apr_prover *p, const apr_prover_table *t) {
         aprover_status status = apr_parallel(p->team, mix_slice, &job, FX_DEGREE * (t->length / job.slice));
         if (status != APROVER_OK) return status;
     }
-    if (t->plan->masks == 0) return APROVER_OK;
-    masking job = {p, t, c};
-    return apr_parallel(p->team, mask_coordinate, &job, FX_DEGREE);
+    return t->plan->masks == 0 ? APROVER_OK : mask_quotient(p, t, c);
 }

@@ -10,16 +10,32 @@
 
 #include "field.h"
 
-/* VEC_END closes the translation unit. */
+/* With VEC_WITH_AVX512, that unit may use AVX-512 on these registers too. VEC_END closes it; VEC_REGISTER is the constraint of a vector
+ * in inline assembly. */
+#ifdef VEC_WITH_AVX512
+#define VEC_HAS_AVX512 1
+#define VEC_NAME(name) name##_avx512
+#define VEC_REGISTER "v"
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,avx512f,avx512vl"))), apply_to = function)
+#else
+#pragma GCC target("avx2,avx512f,avx512vl")
+#endif
+#else
+#define VEC_HAS_AVX512 0
+#define VEC_NAME(name) name##_avx2
+#define VEC_REGISTER "x"
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
-#define VEC_END _Pragma("clang attribute pop")
 #else
 #pragma GCC target("avx2")
+#endif
+#endif
+#if defined(__clang__)
+#define VEC_END _Pragma("clang attribute pop")
+#else
 #define VEC_END
 #endif
-
-#define VEC_NAME(name) name##_avx2
 
 typedef __m256i v8;
 /* vpmuludq multiplies the even lanes: a split vector has its odd lanes in a register of their own. */

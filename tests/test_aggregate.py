@@ -110,7 +110,8 @@ def statements(programs: Sequence[Program]) -> tuple[Statement, ...]:
 
 
 def make(programs: Sequence[Program], **changes: Any) -> AggregateProof:
-    return aprover.prove_batch_sync(programs, aggregate=True, **changes)
+    made: AggregateProof = aprover.prove_batch_sync(programs, aggregate=True, **changes)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -309,9 +310,9 @@ class TestVerifier:
         assert codes(mixed) == "PROGRAM"
         assert codes(mixed, Tribonacci) == "PROGRAM"
         with pytest.raises(ProgramError):
-            aprover.verify(mixed, program=(Tribonacci, 3))  # type: ignore[call-overload]
+            aprover.verify(mixed, program=(Tribonacci, 3))  # type: ignore[arg-type]
         with pytest.raises(ProgramError):
-            aprover.reference.verify(mixed, program=(Tribonacci, 3))  # type: ignore[call-overload]
+            aprover.reference.verify(mixed, program=(Tribonacci, 3))  # type: ignore[arg-type]
 
     def test_every_statement_is_judged_by_its_program(self) -> None:
         """Not only the first: a value that the program refuses is a rejection."""
@@ -362,6 +363,43 @@ class TestVerifier:
         claims = encode_claims([ClaimGroup(one.program, one.parameters, **form, count=5, log_slots=one.log_slots)], ())
         assert codes(AggregateProof(claims, alike.publics, alike.body)) in ("STATEMENT", "PROGRAM")
 
+    def test_a_form_of_as_many_values_is_refused_too(self) -> None:
+        """An element of an input is no output."""
+
+        class Pair(Program):
+            x: tuple[int, ...] = aprover.public()
+
+            @classmethod
+            def air(cls, b: aprover.AirBuilder, params: Any) -> None:  # noqa: ARG003
+                b.rows(8)
+                x = b.column("x")
+                b.assert_equal(x.next, x)
+                b.boundary(x, 0, b.public("x", 0))
+                b.boundary(x, 1, b.public("x", 1))
+                b.boundary(x, 2, b.output(0))
+
+            def trace(self, out: NDArray[np.uint32]) -> None:
+                out[:, 0] = self.x[0]
+
+            def public_outputs(self) -> tuple[int, ...]:
+                return (self.x[0],)
+
+        programs = [Pair((3, 3)), Pair((4, 4))]
+        proof = make(programs)
+        assert both(proof, Pair) == statements(programs)
+        (one,) = proof.groups
+        assert (one.inputs, one.outputs) == ((2,), 1)
+        claims = encode_claims([ClaimGroup(one.program, one.parameters, (1,), 2, 2, one.log_slots)], ())
+        assert codes(AggregateProof(claims, proof.publics, proof.body), Pair) == "STATEMENT"
+
+    def test_public_values_that_are_read_have_one_run(self) -> None:
+        """Whatever the claims say."""
+        proof = make([Affine(2, 3), Affine(4, 5)])
+        (one,) = proof.groups
+        assert one.log_slots == 0
+        claims = encode_claims([ClaimGroup(one.program, one.parameters, one.inputs, one.outputs, 2, 1)], ())
+        assert codes(AggregateProof(claims, proof.publics, proof.body), Affine) == "STATEMENT"
+
 
 class TestBytes:
     def test_bytes_give_back_the_aggregate(self, mixed: AggregateProof) -> None:
@@ -381,7 +419,7 @@ class TestBytes:
         value = b"\x05\x09\0\0\0fibonacci" + b"\x06\1\0\0\0\x06\2\0\0\0\x05\1\0\0\0n" + b"\3\0\1\0\x14"
         form = b"\x06\2\0\0\0\0\0" + b"\3\0\1\0\1"
         claims = b"\7\1" + value + form + (5).to_bytes(4, "little") + bytes((one.log_slots,))
-        head = b"APRV\1\2\0\0" + len(claims).to_bytes(4, "little")
+        head = b"APRV\2\2\0\0" + len(claims).to_bytes(4, "little")
         publics = b"".join(
             value.to_bytes(4, "little")
             for statement in alike.statements
@@ -436,7 +474,12 @@ class TestBytes:
         """Groups are numbered by their first statements, and have as many as they say."""
         order = mixed.claims[-mixed.count :]
         base = mixed.claims[: -mixed.count]
-        for altered in (b"\1" + order[1:], order[:-1] + b"\0", order[:-1] + b"\x20", bytes(len(order))):
+        assert mixed.groups[0].count == mixed.groups[1].count == 2
+        assert order[:3] == b"\0\1\0"
+        exchanged = order.translate(bytes([1, 0, *range(2, 256)]))
+        recounted = order[:2] + b"\1" + order[3:]
+        last = (b"\0", b"\x20")
+        for altered in (exchanged, recounted, *[order[:-1] + one for one in last], bytes(len(order))):
             proof = AggregateProof(base + altered, mixed.publics, mixed.body)
             with pytest.raises(VerificationError) as caught:
                 AggregateProof.from_bytes(proof.to_bytes())

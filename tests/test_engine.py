@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import itertools
 import os
 import signal
 import threading
@@ -13,10 +12,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, get_args
 
 import anyio
-import numpy as np
 import pytest
 import trio
-from numpy.typing import NDArray
 
 import aprover
 from aprover import (
@@ -35,37 +32,12 @@ from aprover import (
 from aprover.backends import Control
 from aprover.engine import asking
 from aprover.proof import BackendName
+from tests.support.engine_shells import MakeOdd, Odd, odd
+
+__all__ = ["odd"]
 
 LARGE = Fibonacci(2**22)
 """Takes seconds, so that it is caught at work."""
-
-
-TAGS = itertools.count(1)
-
-
-class Odd(Program):
-    """A program whose methods do what a test wants."""
-
-    n: int = 8
-    tag: int = aprover.private(default=0)
-    """Makes it another program than any before, so that no earlier proof serves."""
-    in_trace: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
-    in_outputs: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
-
-    @classmethod
-    def air(cls, b: aprover.AirBuilder, params: Any) -> None:
-        b.rows(params.n)
-        x = b.column("x")
-        b.assert_equal(x.next, x + 1, name="step")
-        b.boundary(x, 0, 0)
-
-    def trace(self, out: NDArray[np.uint32]) -> None:
-        type(self).in_trace()
-        out[:, 0] = np.arange(len(out))
-
-    def public_outputs(self) -> tuple[int, ...]:
-        type(self).in_outputs()
-        return ()
 
 
 class Steep(Program):
@@ -77,16 +49,6 @@ class Steep(Program):
         x = b.column("x")
         b.assert_equal(x.next, x**8, name="power")
         b.boundary(x, 0, 2)
-
-
-@pytest.fixture
-def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Odd]:
-    def make(**hooks: Callable[[], object]) -> Odd:
-        for name, hook in hooks.items():
-            monkeypatch.setattr(Odd, name, staticmethod(hook))
-        return Odd(tag=next(TAGS))
-
-    return make
 
 
 class TestProve:
@@ -186,7 +148,7 @@ class TestRefusals:
         with pytest.raises(SecurityError):
             await aprover.prove(Steep(), security=128)
 
-    async def test_a_failing_trace_is_a_prove_error_with_its_cause(self, odd: Callable[..., Odd]) -> None:
+    async def test_a_failing_trace_is_a_prove_error_with_its_cause(self, odd: MakeOdd) -> None:
         """Whatever user code raises."""
         for hook in ("in_trace", "in_outputs"):
             for backend in get_args(BackendName):
@@ -201,7 +163,7 @@ class TestRefusals:
 
 
 class TestUserCode:
-    async def test_trace_runs_on_a_worker_in_an_empty_context(self, odd: Callable[..., Odd]) -> None:
+    async def test_trace_runs_on_a_worker_in_an_empty_context(self, odd: MakeOdd) -> None:
         """Never on the loop, and without the caller's context variables."""
         variable = contextvars.ContextVar("variable", default="empty")
         variable.set("caller")
@@ -210,7 +172,7 @@ class TestUserCode:
         assert [value for _, value in seen] == ["empty"]
         assert threading.main_thread() not in [thread for thread, _ in seen]
 
-    async def test_what_a_trace_sets_in_its_context_is_not_there_for_the_next(self, odd: Callable[..., Odd]) -> None:
+    async def test_what_a_trace_sets_in_its_context_is_not_there_for_the_next(self, odd: MakeOdd) -> None:
         """Each has an empty one of its own."""
         variable = contextvars.ContextVar("variable", default=0)
         seen: list[int] = []
@@ -224,7 +186,7 @@ class TestUserCode:
                 await engine.prove(odd(in_trace=count))
         assert seen == [0, 0, 0]
 
-    async def test_prove_sync_inside_trace_is_refused(self, odd: Callable[..., Odd]) -> None:
+    async def test_prove_sync_inside_trace_is_refused(self, odd: MakeOdd) -> None:
         """It could wait for its own worker for ever."""
         with pytest.raises(ProveError) as caught:
             await aprover.prove(odd(in_trace=lambda: aprover.prove_sync(Fibonacci(20))))
@@ -265,7 +227,7 @@ class TestCancellation:
 
         anyio.run(main, backend=backend)
 
-    async def test_a_user_s_trace_is_waited_for_by_the_engine(self, odd: Callable[..., Odd]) -> None:
+    async def test_a_user_s_trace_is_waited_for_by_the_engine(self, odd: MakeOdd) -> None:
         """It cannot be stopped. The call is over at once; leaving the engine waits, shielded."""
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -286,7 +248,7 @@ class TestCancellation:
             assert ended.is_set()
         assert ended.is_set()
 
-    async def test_after_a_user_s_method_no_further_work_begins(self, odd: Callable[..., Odd]) -> None:
+    async def test_after_a_user_s_method_no_further_work_begins(self, odd: MakeOdd) -> None:
         """Cancelled during public_outputs(), the request does not go on to trace()."""
         begun, go_on, traced = threading.Event(), threading.Event(), threading.Event()
 
@@ -378,7 +340,7 @@ class TestBatch:
         assert proofs == [aprover.prove_sync(program) for program in self.PROGRAMS]
 
     @pytest.mark.parametrize("how", ["trio", "asyncio", "sync"])
-    def test_a_failure_is_raised_after_all_are_done(self, how: str, odd: Callable[..., Odd]) -> None:
+    def test_a_failure_is_raised_after_all_are_done(self, how: str, odd: MakeOdd) -> None:
         """With proofs and errors in order."""
 
         def fail() -> None:
@@ -437,7 +399,7 @@ class TestSynchronous:
 
 class TestEstimate:
     @pytest.mark.parametrize("backend", ["stark", "trace"])
-    def test_it_never_runs_the_program(self, backend: Any, odd: Callable[..., Odd]) -> None:
+    def test_it_never_runs_the_program(self, backend: Any, odd: MakeOdd) -> None:
         """Neither trace() nor public_outputs()."""
 
         def fail() -> None:

@@ -16,6 +16,7 @@ from aprover.air.field import P
 from aprover.errors import ProgramError
 from aprover.programs import Fibonacci
 from aprover.programs.fibonacci import sequence
+from aprover.testing import find_underconstrained
 
 elements = st.integers(0, P - 1)
 
@@ -61,6 +62,11 @@ class TestValues:
     def test_a_power_of_two_needs_no_more_rows(self, n: int, height: int) -> None:
         """The height is the next power of two of n, at least 8."""
         assert Fibonacci(n).compiled().height == height
+
+    @pytest.mark.parametrize("n", [1, 5, 8])
+    def test_no_cell_is_free(self, n: int) -> None:
+        """A change of any cell breaks a constraint."""
+        assert find_underconstrained(Fibonacci(n, 3, 4)) == ()
 
 
 class TestTraceInC:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,21 +14,9 @@ from aprover.errors import ProgramError, VerificationCode
 from aprover.programs import Fibonacci
 from aprover.testing import find_underconstrained
 
-from .support.proving import assert_both_reject, proved_and_verified
+from .support.proving import assert_both_reject, example, printed_by, proved_and_verified
 
-PATH = Path(__file__).parent.parent / "examples" / "linear_recurrence.py"
-
-
-def example() -> Any:
-    spec = importlib.util.spec_from_file_location("linear_recurrence", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.LinearRecurrence
-
-
-LinearRecurrence = example()
+LinearRecurrence = example("linear_recurrence").LinearRecurrence
 
 elements = st.integers(0, P - 1)
 
@@ -40,8 +24,7 @@ elements = st.integers(0, P - 1)
 class TestExample:
     def test_runs(self) -> None:
         """It proves the Lucas number 15127, finds nothing free, and shows what a refusal says."""
-        done = subprocess.run([sys.executable, "-W", "error", str(PATH)], capture_output=True, text=True, check=True)
-        lines = done.stdout.splitlines()
+        lines = printed_by("linear_recurrence")
         assert lines[0] == "cells that no constraint notices: none"
         assert lines[1].endswith("the Lucas number L(20) is 15127")
         assert lines[2].startswith("refused: initial = (2, 1, 3) is not allowed; allowed: 2 ints")

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,28 +14,15 @@ from aprover.air.program import describe
 from aprover.errors import ConstraintError, ProgramError
 from aprover.testing import find_underconstrained
 
-from .support.proving import proved_and_verified
+from .support.proving import example, printed_by, proved_and_verified
 
-PATH = Path(__file__).parent.parent / "examples" / "sort.py"
-
-
-def example() -> Any:
-    spec = importlib.util.spec_from_file_location("sort", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Sort
-
-
-Sort = example()
+Sort = example("sort").Sort
 
 
 class TestExample:
     def test_runs(self) -> None:
         """It finds nothing free, shows what a wrong trace breaks, and proves ten values."""
-        done = subprocess.run([sys.executable, "-W", "error", str(PATH)], capture_output=True, text=True, check=True)
-        lines = done.stdout.splitlines()
+        lines = printed_by("sort")
         assert lines[0] == "cells that nothing notices: none"
         assert lines[1].startswith("bus 'the same values' is out of balance: 5 is sent once")
         assert lines[2].startswith("also: boundary 'sorted value 2' fails at row 2")

@@ -37,7 +37,7 @@ def rejected(data: bytes) -> VerificationError:
 
 def envelope(
     magic: bytes = b"APRV",
-    version: int = 1,
+    version: int = 2,
     backend: int = 0,
     reserved: bytes = b"\0\0",
     length: int | None = None,
@@ -69,7 +69,8 @@ class TestEnvelope:
         [
             {"magic": b"APRW"},
             {"version": 0},
-            {"version": 2},
+            {"version": 1},
+            {"version": 3},
             {"reserved": b"\1\0"},
             {"reserved": b"\0\1"},
             {"length": 10_000},
@@ -109,10 +110,10 @@ class TestEnvelope:
         """They are rejected, with and without the magic."""
         rejected(data)
         try:
-            proof = Proof.from_bytes(b"APRV\1\0\0\0" + data)
+            proof = Proof.from_bytes(b"APRV\2\0\0\0" + data)
         except ProofFormatError:
             return
-        assert proof.to_bytes() == b"APRV\1\0\0\0" + data
+        assert proof.to_bytes() == b"APRV\2\0\0\0" + data
 
     def test_other_bytes_types_are_read_too(self, stark: Proof) -> None:
         """A memoryview or a bytearray, from a network or a file."""

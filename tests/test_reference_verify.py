@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aprover import reference
 from aprover.air import AirBuilder, Program
 from aprover.errors import ProgramError, ProofFormatError, SecurityError, VerificationCode, VerificationError
-from aprover.programs import Fibonacci
+from aprover.programs import Fibonacci, FibonacciU64
 from aprover.statement import Statement, Value
 from tests.support.toy_layout import Parameters
 from tests.support.toy_prover import prove
@@ -43,7 +43,7 @@ class Doubling(Program):
         return (self.start << 7,)
 
 
-def envelope(statement: bytes, body: bytes, *, head: bytes = b"APRV\x01\x00\x00\x00") -> bytes:
+def envelope(statement: bytes, body: bytes, *, head: bytes = b"APRV\x02\x00\x00\x00") -> bytes:
     return head + len(statement).to_bytes(4, "little") + statement + body
 
 
@@ -67,9 +67,11 @@ def code(data: bytes, **arguments: Any) -> VerificationCode:
 
 class TestAcceptance:
     def test_returns_the_statement(self) -> None:
-        """A proof is accepted as bytes or as anything that gives them, and its statement is returned."""
+        """A proof is accepted as bytes or as anything that holds them, and its statement is returned."""
 
         class Holder:
+            statement = Fibonacci(20).statement()
+
             def to_bytes(self) -> bytes:
                 return proof(Fibonacci(20))
 
@@ -140,14 +142,14 @@ class TestSecurity:
     def test_program_must_be_a_class(self) -> None:
         """So is a program that is not a Program class."""
         with pytest.raises(ProgramError, match="program"):
-            reference.verify(proof(Fibonacci(20)), program=Fibonacci(20))  # type: ignore[arg-type]
+            reference.verify(proof(Fibonacci(20)), program=Fibonacci(20))  # type: ignore[call-overload]
 
 
 class TestEnvelope:
     @pytest.mark.parametrize(
         ("at", "value", "expected"),
         [
-            *[(at, value, "ENVELOPE") for at, value in [(0, 0), (3, 0), (4, 0), (4, 2), (6, 1), (7, 1), (11, 1)]],
+            *[(at, value, "ENVELOPE") for at, value in [(0, 0), (3, 0), (4, 1), (4, 3), (6, 1), (7, 1), (11, 1)]],
             *[(5, 1, "BACKEND"), (5, 2, "BACKEND")],
         ],
     )
@@ -166,10 +168,22 @@ class TestEnvelope:
                 reference.verify(data[:length])
             assert caught.value.code == ("ENVELOPE" if length < body else "TRUNCATED")
 
+    @pytest.mark.parametrize("length", [8, 100])
+    def test_no_column_is_extended_for_a_short_proof(self, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Preprocessed columns grow with the claimed blowup, and so are not looked at before the proof's head is."""
+
+        def refuse(*_: object) -> dict[int, bytes]:
+            raise AssertionError
+
+        monkeypatch.setattr("aprover.reference.verifier.preprocessed_caps", refuse)
+        statement = FibonacciU64(2**16).statement().to_bytes()
+        body = Parameters(log_blowup=6, queries=1).to_bytes()
+        assert code(envelope(statement, body.ljust(length, b"\0"))) is VerificationCode.TRUNCATED
+
     @settings(max_examples=60)
     @given(st.binary(max_size=200))
     def test_arbitrary_bytes(self, data: bytes) -> None:
         """Arbitrary bytes raise VerificationError and nothing else."""
-        for prefix in (b"", b"APRV\x01\x00\x00\x00", b"APRV\x01\x00\x00\x00" + len(data).to_bytes(4, "little")):
+        for prefix in (b"", b"APRV\x02\x00\x00\x00", b"APRV\x02\x00\x00\x00" + len(data).to_bytes(4, "little")):
             with pytest.raises(VerificationError):
                 reference.verify(prefix + data)

@@ -359,7 +359,7 @@ class TestForm:
         """Eight bytes that announce the largest proof are refused at once, in little memory; so is a long statement."""
         instance = mixer(10, WIDE)
         announced = Parameters(6, 4096, 32, 8).to_bytes()
-        envelope = b"APRV\x01\0\0\0" + struct.pack("<I", 2**32 - 1) + bytes(100)
+        envelope = b"APRV\x02\0\0\0" + struct.pack("<I", 2**32 - 1) + bytes(100)
         tracemalloc.start()
         try:
             assert verdict(instance, announced) == "TRUNCATED"

@@ -36,7 +36,6 @@ from .messages import (
 from .outcomes import answer_of, error_of
 from .ports import Waiter
 from .ports.base import LoopPort
-from .ports.interrupts import held_back
 from .ports.thread import Mailbox, ThreadPort
 from .request import Request, check_options
 
@@ -95,7 +94,7 @@ class Asking(EngineLife):
     ) -> Hit | Waits | Outcome:
         """Asks the core, does what it wants done, and makes the proof if that is to be done here and now.
 
-        No interrupt may come inside: see `trio.protect` and `interrupts.held_back`.
+        No interrupt may come inside: see `trio.protect` and `Port.held`.
 
         Raises:
             EngineOverloaded: So many are pending, and the engine was told not to let callers wait.
@@ -236,7 +235,8 @@ class Asking(EngineLife):
         try:
             while True:
                 limit = min(explicit, port.scope_deadline())
-                answer = self.enter(request, waiter, job, priority, limit, cache)
+                with port.held:
+                    answer = self.enter(request, waiter, job, priority, limit, cache)
                 if isinstance(answer, WAITS):
                     control = answer.flight.control
                     del answer  # thousands may wait, and all that they hold is there so many times
@@ -260,10 +260,11 @@ class Asking(EngineLife):
                 await port.check_cancelled()
                 waiter = Waiter(port)
         except BaseException as error:
-            self.leave(waiter)
-            if isinstance(error, KeyboardInterrupt):
-                # On asyncio, it may have come between the core's answer and its effects.
-                port.schedule()
+            with port.held:
+                self.leave(waiter)
+                if isinstance(error, KeyboardInterrupt):
+                    # From another handler, it may have come between the core's answer and its effects.
+                    port.schedule()
             if job is not None:
                 job.done(error, cancelled=not isinstance(error, Exception))
             raise
@@ -314,7 +315,7 @@ class Asking(EngineLife):
         box = Mailbox()
         waiter = Waiter(port, box.put)
         try:
-            with held_back():
+            with port.held:
                 answer = self.enter(request, waiter, job, priority, deadline, cache)
                 port.flush()
             if isinstance(answer, Hit):
@@ -329,7 +330,7 @@ class Asking(EngineLife):
                 progress(answer.flight.control.phase, answer.flight.control.fraction)
             return outcome
         except BaseException:
-            with held_back():
+            with port.held:
                 self.leave(waiter)
             raise
 

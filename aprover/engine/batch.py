@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import threading
 import time
@@ -18,7 +17,6 @@ from .aggregates import AnyRequest
 from .messages import Outcome
 from .outcomes import answer_of, own_error
 from .ports import Port, Waiter
-from .ports.interrupts import held_back
 
 if TYPE_CHECKING:
     from .asking import Asking
@@ -35,7 +33,6 @@ BUDGET_SECONDS = 500e-6
 """How long the loop is held before the others have their turn."""
 
 FOREVER = float("inf")
-NOT_HELD = contextlib.nullcontext()
 
 
 @attrs.frozen
@@ -177,7 +174,7 @@ class Window(Generic[T]):
         options = self._options
         self.under_way[index] = waiter
         try:
-            with held_back() if self._sync else NOT_HELD:
+            with self._port.held:
                 now = self._engine.ask(
                     request, waiter, priority=options.priority, deadline=options.deadline, cache=options.cache
                 )
@@ -203,7 +200,7 @@ class Window(Generic[T]):
 
     def leave_all(self) -> None:
         """All that is under way is wanted no more."""
-        with held_back():
+        with self._port.held:
             for waiter in list(self.under_way.values()):
                 self._engine.leave(waiter)
         self.under_way.clear()

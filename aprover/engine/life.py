@@ -21,9 +21,10 @@ from .cost import CostModel
 from .making import make_batch
 from .messages import NOTHING, Dispatch, Effects
 from .policy import AdaptivePolicy, Policy
-from .ports import Port, interrupts, running_loop
+from .ports import Port, running_loop
 from .ports.asyncio import AsyncioPort
 from .ports.base import LoopPort
+from .ports.interrupts import held_back
 from .ports.thread import ThreadPort
 from .workers import WorkerThread, on_worker, usable_cores
 
@@ -164,22 +165,24 @@ class EngineLife:
 
     def close(self, mode: Mode) -> None:
         """No further requests. Returns at once; the workers end when what is pending is done, or was stopped."""
-        with self._lock:
-            self._closing = True
-        self.perform(self._core.close(mode))
-        self._stir_supervisor()
+        with held_back():
+            with self._lock:
+                self._closing = True
+            self.perform(self._core.close(mode))
+            self._stir_supervisor()
 
     def break_down(self, cause: BaseException) -> None:
         """There is a bug in the engine: everybody is answered with EngineClosed, from `cause`, and it ends. Any thread.
 
         A worker that is in the middle of something comes back from it as ever, and its results are dropped.
         """
-        with self._lock:
-            self._closing = True
-            if self.failure is None:
-                self.failure = cause
-        self.perform(self._core.break_down(cause))
-        self._stir_supervisor()
+        with held_back():
+            with self._lock:
+                self._closing = True
+                if self.failure is None:
+                    self.failure = cause
+            self.perform(self._core.break_down(cause))
+            self._stir_supervisor()
 
     def broken_by(self, error: Exception) -> EngineClosed:
         """What to raise for an exception that came out of the core. Ends the engine, if that is not done."""
@@ -252,10 +255,10 @@ class EngineLife:
         """
         if self._forks != _forks:
             self._check_open()
-        trio: Any = sys.modules.get("trio")
+        trio: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
         port: LoopPort | None
         # Trio first: as a guest it runs inside another loop.
-        if trio is not None and trio.lowlevel.in_trio_task():
+        if trio is not None and trio.in_trio_task():
             port = getattr(self._local, "trio", None)
             if port is None:
                 port = self._local.trio = self._new_port("trio")
@@ -303,13 +306,13 @@ class EngineLife:
             port = self._thread_ports.pop()
         except IndexError:
             port = ThreadPort(self)
-        with interrupts.installed():
-            try:
-                yield port
-            finally:
-                # What this call has submitted, others may have joined.
-                port.flush()
-                self._thread_ports.append(port)
+        port.held = held_back()  # which threads answer differently
+        try:
+            yield port
+        finally:
+            # What this call has submitted, others may have joined.
+            port.flush()
+            self._thread_ports.append(port)
 
     def port_died(self, port: Port) -> None:
         """The loop has ended, or this engine has."""

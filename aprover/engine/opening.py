@@ -6,6 +6,8 @@ import atexit
 import contextlib
 import os
 import threading
+import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from typing import Any, Literal
@@ -23,8 +25,10 @@ __all__ = ["current_engine", "open_engine", "opened"]
 _open: ContextVar[Engine | None] = ContextVar("aprover_engine", default=None)
 
 EXIT_SECONDS = 5.0
-"""How long the interpreter's exit waits for the default engine: C stops in milliseconds, a user's trace() may not."""
+"""How long the interpreter's exit waits for an engine: C stops in milliseconds, a user's trace() may not."""
 
+_running: weakref.WeakSet[Engine] = weakref.WeakSet()
+"""Those that were opened, in their blocks."""
 _default: Engine | None = None
 _default_lock = threading.Lock()
 
@@ -52,17 +56,20 @@ def _make_default() -> Engine:
 
 
 @atexit.register
-def _close_default() -> None:
-    engine = _default
-    if engine is not None:
+def _close_all() -> None:
+    """Those whose blocks were never left too, as of a loop that nobody runs any more."""
+    engines = [engine for engine in (_default, *_running) if engine is not None]
+    for engine in engines:
         engine.close("cancel")
-        engine.join(EXIT_SECONDS)
+    until = time.monotonic() + EXIT_SECONDS
+    for engine in engines:
+        engine.join(max(0.0, until - time.monotonic()))
 
 
 def _after_fork() -> None:
-    global _default, _default_lock
+    global _default, _default_lock, _running
     # The threads did not come along, and the lock may have been held.
-    _default, _default_lock = None, threading.Lock()
+    _default, _default_lock, _running = None, threading.Lock(), weakref.WeakSet()
 
 
 if hasattr(os, "register_at_fork"):
@@ -175,10 +182,18 @@ async def opened(engine: Engine, *, on_exit: Mode = "wait") -> AsyncIterator[Eng
         raise RuntimeError("open_engine needs a trio or asyncio event loop; the synchronous calls need no engine")
     failure: BaseException | None = None
     async with _supervised(engine, kind) as ended:
+        _running.add(engine)
         token = _open.set(engine)
         mode = on_exit
         try:
             yield engine
+        except GeneratorExit:
+            # The task is thrown away, as when an interrupt has ended its loop for good: nothing can be awaited.
+            engine.close("cancel")
+            if engine.join(EXIT_SECONDS):
+                _running.discard(engine)
+            engine.end_ports()
+            raise
         except BaseException as error:  # noqa: BLE001 - raised again below, outside the nursery, which would wrap it
             failure, mode = error, "cancel"
         finally:
@@ -194,6 +209,7 @@ async def opened(engine: Engine, *, on_exit: Mode = "wait") -> AsyncIterator[Eng
                 engine.close("cancel")
         await _shielded(ended)
         engine.join()
+        _running.discard(engine)
         await _end_ports(engine, kind)
     if failure is not None:
         raise failure

@@ -22,6 +22,8 @@ GENERATOR = 1
 class Fibonacci(Program):
     """F(i+2) = F(i) + F(i+1) modulo P from F(0) = a and F(1) = b; proves F(n).
 
+    Public statement: "F(n) is the public output", for public n, a and b. Nothing is private.
+
     Two columns: row i is (F(i), F(i+1)). So F(n) stands in the second column at row n - 1, and a power of two n
     needs no more than n rows.
     """

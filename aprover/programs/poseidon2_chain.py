@@ -22,6 +22,8 @@ GENERATOR = 2
 class Poseidon2Chain(Program):
     """The Poseidon2 permutation of BabyBear, width 16, applied n times to `seed`; proves the last state.
 
+    Public statement: "n permutations of `seed` give the public outputs", for public seed and n. Nothing is private.
+
     One permutation a row, in 298 columns: each S-box x^7 takes the cube of its input from a column, so that no
     constraint has a degree above 3. The rows after row n - 1 continue the chain.
     """

@@ -25,7 +25,7 @@ from .verifier import verify_stark
 __all__ = ["ReferenceParameters", "Rejected", "proven_bits", "verify", "verify_stark"]
 
 MAGIC = b"APRV"
-VERSION = 1
+VERSION = 2
 STARK, TRACE, AGGREGATE, MEMBER = range(4)
 INDEX_BYTES = 4
 HEADER_BYTES = 12
@@ -55,7 +55,7 @@ def _malformed(message: str) -> ProofFormatError:
 def _open_envelope(data: bytes) -> tuple[int, bytes, bytes]:
     """Section 11: the number of the backend, the statement's bytes, and the rest."""
     if len(data) < HEADER_BYTES or data[:4] != MAGIC or data[4] != VERSION or data[6:8] != b"\0\0":
-        raise _malformed("not the envelope of a proof of version 1")
+        raise _malformed(f"not the envelope of a proof of version {VERSION}")
     if data[5] not in (STARK, TRACE, AGGREGATE, MEMBER):
         raise VerificationError(VerificationCode.BACKEND, f"unknown backend {data[5]}")
     length = int.from_bytes(data[8:HEADER_BYTES], "little")

@@ -59,6 +59,7 @@ int main(void) {
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) values[i] = (uint32_t)(i * 2654435761u) % FP_P;
     bench_path("portable", apr_hash_kernels_for(APR_PATH_PORTABLE));
     bench_path("avx2", apr_hash_kernels_for(APR_PATH_AVX2));
+    if (apr_use_avx512(APR_PATH_AUTO)) bench_path("avx512", apr_hash_kernels_for(APR_PATH_AVX512));
     printf("one message\n");
     uint8_t digest[64] = {0};
     MEASURE("64 bytes", 200, 1., apr_blake3_keyed(apr_key_node, digest, 64, digest));

@@ -16,7 +16,8 @@
     } while (0)
 
 static const uint8_t official_key[32] = {"whats the Elvish word for friend"};
-static const enum apr_path paths[2] = {APR_PATH_PORTABLE, APR_PATH_AVX2};
+enum { PATHS = 3 };
+static const enum apr_path paths[PATHS] = {APR_PATH_PORTABLE, APR_PATH_AVX2, APR_PATH_AVX512};
 static uint8_t input[1 << 18];
 
 static uint64_t random_state = 88172645463325252u;
@@ -51,7 +52,7 @@ static void test_official_vectors(void) {
         for (uint64_t b = 3; b-- > 0;) apr_blake3_output(&state, b, blocks + 64 * b);
         CHECK(memcmp(blocks, expected, 131) == 0);
 
-        for (int p = 0; p < 2; p++) {
+        for (int p = 0; p < PATHS; p++) {
             uint8_t digests[9 * 32];
             apr_hash_kernels_for(paths[p])->hash_many(official_key, input, 0, length, 9, digests);
             for (int i = 0; i < 9; i++) CHECK(memcmp(digests + 32 * i, expected, 32) == 0);
@@ -77,6 +78,13 @@ static void test_compress_paths(void) {
         memcpy(two, cv, 32); /* in place */
         apr_blake3_compress_avx2(two, block, length, counter, flags, two);
         CHECK(memcmp(one, two, 32) == 0);
+        if (apr_use_avx512(APR_PATH_AVX512)) {
+            apr_blake3_expand_avx512(cv, block, length, counter, flags, two);
+            CHECK(memcmp(one, two, 64) == 0);
+            memcpy(two, cv, 32);
+            apr_blake3_compress_avx512(two, block, length, counter, flags, two);
+            CHECK(memcmp(one, two, 32) == 0);
+        }
         apr_blake3_compress_portable(cv, block, length, counter, flags, cv);
         CHECK(memcmp(one, cv, 32) == 0);
     }
@@ -101,6 +109,9 @@ static void test_chunks(void) {
 #if APR_HAVE_AVX2_BUILD
         if (!apr_use_avx2(APR_PATH_AVX2)) continue;
         apr_blake3_chunks8_avx2(key, input + f, firsts[f], cvs);
+        CHECK(memcmp(cvs, expected, sizeof cvs) == 0);
+        if (!apr_use_avx512(APR_PATH_AVX512)) continue;
+        apr_blake3_chunks8_avx512(key, input + f, firsts[f], cvs);
         CHECK(memcmp(cvs, expected, sizeof cvs) == 0);
 #endif
     }
@@ -262,7 +273,7 @@ int main(void) {
     test_compress_paths();
     test_chunks();
     test_streaming_splits();
-    for (int p = 0; p < 2; p++) {
+    for (int p = 0; p < PATHS; p++) {
         const apr_hash_kernels *kernels = apr_hash_kernels_for(paths[p]);
         test_hash_many(kernels);
         test_leaves(kernels);

@@ -225,8 +225,8 @@ static void test_large_tree(const apr_hash_kernels *kernels) {
 }
 
 int main(void) {
-    static const enum apr_path paths[2] = {APR_PATH_PORTABLE, APR_PATH_AVX2};
-    for (int p = 0; p < 2; p++) {
+    static const enum apr_path paths[3] = {APR_PATH_PORTABLE, APR_PATH_AVX2, APR_PATH_AVX512};
+    for (int p = 0; p < 3; p++) {
         const apr_hash_kernels *kernels = apr_hash_kernels_for(paths[p]);
         test_trees(kernels);
         test_all_subsets(kernels, paths[p] == APR_PATH_PORTABLE ? 3 : 4);

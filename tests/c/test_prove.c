@@ -4,6 +4,7 @@
 
 #include "../../csrc/dispatch.h"
 #include "airs.h"
+#include "../../csrc/parallel.h"
 
 static uint8_t *aligned(size_t bytes) {
     uint8_t *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
@@ -119,10 +120,12 @@ static void proves_and_verifies(fixture *f, aprover_parameters parameters) {
     uint8_t *first = aligned(f->length);
     const size_t length = f->length;
     memcpy(first, f->proof, length);
-    CHECK(prove(f, APR_PATH_AVX2, &error) == APROVER_OK);
-    CHECK(f->length == length && memcmp(first, f->proof, length) == 0);
+    for (enum apr_path path = APR_PATH_AVX2; path <= APR_PATH_AVX512; path++) {
+        CHECK(prove(f, path, &error) == APROVER_OK);
+        CHECK(f->length == length && memcmp(first, f->proof, length) == 0);
+        CHECK(verify_bytes(f, first, length, path) == APROVER_OK);
+    }
     CHECK(verify_bytes(f, first, length, APR_PATH_PORTABLE) == APROVER_OK);
-    CHECK(verify_bytes(f, first, length, APR_PATH_AVX2) == APROVER_OK);
     if (f->encoding.publics_count > 0) {
         const uint32_t value = f->encoding.publics[0];
         alter_public(f);
@@ -465,6 +468,7 @@ static void teams_give_the_same_bytes(void) {
     puts("ok teams give the same bytes");
 }
 
+<<<<<<< HEAD
 /* Fibonacci's runs of 8 rows, four in each of two pairs of columns. A statement is in every slot but the last; statement i begins
  * with i, 2 and has its public values at 3 i; the last public value is bound nowhere if `loose`. */
 enum { SLOTS = 8, STATEMENTS = 7, LOG_RUN = 3, LOG_RUNS = 2 };
@@ -565,6 +569,60 @@ static void members_are_checked(void) {
 #undef REFUSED
     printf("ok members are checked\n");
     close_fixture(&f);
+=======
+/* How many tasks of each kind a proof has. */
+typedef struct {
+    const char *name[32];
+    size_t count[32], kinds;
+} task_counts;
+
+static void count_task(void *counts, const char *task, int begins) {
+    task_counts *c = counts;
+    size_t i = 0;
+    while (i < c->kinds && strcmp(c->name[i], task) != 0) i++;
+    CHECK(i < 32);
+    c->name[i] = task;
+    c->count[i] += (size_t)begins;
+    if (i == c->kinds) c->kinds++;
+}
+
+static task_counts tasks_of_a_proof(fixture *f) {
+    aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
+    task_counts counts = {.kinds = 0};
+    CHECK(aprover_team_init(team, 1) == APROVER_OK);
+    apr_team_watch(team, count_task, &counts);
+    open_fixture(f, (aprover_parameters){1, 0, 0, 0, 30});
+    aprover_job job = job_of(f);
+    job.team = team;
+    place_trace(f, team);
+    CHECK(aprover_prove(&job, NULL) == APROVER_OK);
+    aprover_team_close(team);
+    aprover_team_destroy(team);
+    free(team);
+    close_fixture(f);
+    return counts;
+}
+
+/* Twice the rows are more tasks, not tasks that take twice as long: helpers can leave only between them. Kinds of few tasks are
+ * those of the short FRI layers. */
+static void tasks_do_not_grow(void) {
+    enum { FEW = 40 };
+    static fixture f;
+    task_counts counts[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        f.trace = trace_for(2u << (19 + i));
+        fibonacci_air(&f.encoding, 19 + i, 10000, f.trace);
+        counts[i] = tasks_of_a_proof(&f);
+    }
+    CHECK(counts[0].kinds >= 8);
+    for (size_t k = 0; k < counts[0].kinds; k++) {
+        size_t other = 0;
+        while (other < counts[1].kinds && strcmp(counts[1].name[other], counts[0].name[k]) != 0) other++;
+        CHECK(other < counts[1].kinds);
+        CHECK(counts[0].count[k] < FEW || 2 * counts[1].count[other] >= 3 * counts[0].count[k]);
+    }
+    puts("ok tasks do not grow");
+>>>>>>> main
 }
 
 int main(void) {
@@ -582,5 +640,6 @@ int main(void) {
     arenas_are_reused();
     mutants_are_rejected();
     teams_give_the_same_bytes();
+    tasks_do_not_grow();
     return 0;
 }

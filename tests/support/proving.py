@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
@@ -15,6 +19,23 @@ from aprover.security import choose
 from aprover.verifier import verify
 
 AnyProgram = TypeVar("AnyProgram", bound=Program)
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name: str) -> Any:
+    """The module that an example is, which no package has."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def printed_by(name: str) -> list[str]:
+    """The lines that an example prints as a program. A warning is an error."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def prove(program: Program) -> Proof:

@@ -59,8 +59,13 @@ class AsyncioPort(LoopPort):
 
     def turn(self) -> None:
         """See `LoopPort.turn`."""
-        self._turning = False
-        super().turn()
+        with self.held:
+            self._turning = False
+            super().turn()
+
+    def _on_notice(self) -> None:
+        with self.held:
+            super()._on_notice()
 
     def _end(self) -> None:
         self.engine.port_died(self)

@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..messages import Outcome
+from .interrupts import held_back
 
 if TYPE_CHECKING:
     from ...telemetry import Job
@@ -57,12 +58,14 @@ class Port(ABC):
 
     Attributes:
         tick: The number of the loop's current pass.
+        held: Keeps KeyboardInterrupt out of what the core is told through this port, on its own thread.
     """
 
-    __slots__ = ("__weakref__", "engine", "thread", "tick")
+    __slots__ = ("__weakref__", "engine", "held", "thread", "tick")
 
     def __init__(self, engine: EngineLife) -> None:
         self.engine = engine
+        self.held = held_back()
         self.thread = threading.get_ident()
         self.tick = 0
 
@@ -232,11 +235,12 @@ class LoopPort(Port):
 
 def running_loop() -> str | None:
     """What runs on this thread: ``"trio"``, ``"asyncio"`` or None."""
-    trio: Any = sys.modules.get("trio")
+    # Another thread may be importing it at this moment, and then none runs here.
+    trio: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
     # Trio first: as a guest it runs inside another loop.
-    if trio is not None and trio.lowlevel.in_trio_task():
+    if trio is not None and trio.in_trio_task():
         return "trio"
     if asyncio._get_running_loop() is not None:
         return "asyncio"
     # Trio, but not in a task: an instrument or an abort function, say.
-    return "trio" if trio is not None and trio.lowlevel.in_trio_run() else None
+    return "trio" if trio is not None and trio.in_trio_run() else None

@@ -1,8 +1,9 @@
-"""KeyboardInterrupt on a plain main thread: held back while the deciding core is told something, raised right after.
+"""KeyboardInterrupt: held back while the deciding core is told something, raised right after.
 
 Python raises it between any two bytecodes of the main thread, so also halfway through a change under the core's lock.
-Trio and asyncio have ways of their own against that; a plain thread gets this one. Only Python's own handler is
-replaced, and only for the length of a call; who has set another one answers for what it raises.
+Trio has a way of its own against that, and so has asyncio, while an `asyncio.Runner` runs the loop. A loop that is run
+by hand, and a thread without a loop, get this one. Only Python's own handler is replaced, and only for microseconds;
+who has set another one answers for what it raises.
 """
 
 from __future__ import annotations
@@ -10,58 +11,58 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
 
-__all__ = ["held_back", "installed"]
+try:
+    # Without the conversion to enums and back, which takes ten times as long as the rest.
+    from _signal import getsignal as _get  # type: ignore[import-not-found]
+    from _signal import signal as _set
+except ImportError:  # another Python's
+    _get, _set = signal.getsignal, signal.signal
+
+__all__ = ["NOT_HELD", "held_back"]
+
+_SIGINT = int(signal.SIGINT)
+_raising = signal.default_int_handler
 
 
 class _HeldBack:
     """See `held_back`. One, for there is one main thread."""
 
-    __slots__ = ("came", "depth")
+    __slots__ = ("_came", "_depth")
 
     def __init__(self) -> None:
-        self.depth = 0
-        self.came = False
+        self._came = False
+        self._depth = 0
+        """0 outside, and where another's handler is in place."""
 
     def __enter__(self) -> None:
-        self.depth += 1
+        if self._depth:
+            self._depth += 1
+        elif _get(_SIGINT) is _raising:
+            _set(_SIGINT, self._note)  # one step, and nothing is raised from here on
+            self._depth = 1
 
     def __exit__(self, *exc: object) -> None:
-        self.depth -= 1
-        if self.came and not self.depth:
-            self.came = False
-            raise KeyboardInterrupt
+        if self._depth > 1:
+            self._depth -= 1
+        elif self._depth:
+            self._depth = 0
+            came, self._came = self._came, False
+            _set(_SIGINT, _raising)
+            if came or self._came:
+                self._came = False
+                raise KeyboardInterrupt
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the handler's
+        self._came = True
 
 
 _main = _HeldBack()
-_others = contextlib.nullcontext()
+NOT_HELD: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+"""For where there is nothing to hold back."""
 
 
 def held_back() -> contextlib.AbstractContextManager[None]:
-    """No interrupt inside; one that comes is raised at the end. May be nested. Does nothing outside `installed`."""
-    return _main if threading.current_thread() is threading.main_thread() else _others
-
-
-def _handle(number: int, frame: FrameType | None) -> None:
-    if _main.depth:
-        _main.came = True
-    else:
-        signal.default_int_handler(number, frame)
-
-
-@contextlib.contextmanager
-def installed() -> Iterator[None]:
-    """Makes `held_back` effective, if this is the main thread and nobody else handles interrupts."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield
-        return
-    signal.signal(signal.SIGINT, _handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """No interrupt inside; one that comes is raised at the end. May be nested. Does nothing on other threads."""
+    return _main if threading.current_thread() is threading.main_thread() else NOT_HELD

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..messages import Outcome
 from .base import Port, Waiter
-from .interrupts import held_back
 
 if TYPE_CHECKING:
     from ..life import EngineLife
@@ -44,7 +43,7 @@ class ThreadPort(Port):
         while self._wanted:
             self._wanted = False
             self.tick += 1
-            with held_back():
+            with self.held:
                 if self.engine.dispatch(self, self.tick):
                     self._wanted = True
 

@@ -18,6 +18,7 @@ from trio.lowlevel import Abort
 
 from ..messages import Outcome
 from .base import FOREVER, LoopPort, Waiter
+from .interrupts import NOT_HELD
 
 if TYPE_CHECKING:
     from ..life import EngineLife
@@ -70,6 +71,7 @@ class TrioPort(LoopPort):
 
     def __init__(self, engine: EngineLife) -> None:
         super().__init__(engine)
+        self.held = NOT_HELD  # Trio's own way is `protect`
         self.token = trio.lowlevel.current_trio_token()
         self._asleep = False
         self._due = False

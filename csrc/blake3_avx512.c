@@ -1,0 +1,14 @@
+#include "dispatch.h"
+
+#if APR_HAVE_AVX2_BUILD
+
+#define VEC_WITH_AVX512
+#include "vec_avx2.h"
+
+#include "blake3_x86.h"
+
+VEC_END
+
+#else
+typedef int apr_blake3_avx512_is_empty;
+#endif
