@@ -142,6 +142,7 @@ wheel-check: $(VENV)/.stamp
 
 bench-aggregates: build venv
 	$(PY) -m benchmarks.aggregates $(BENCH)
+	$(PY) -m benchmarks.report
 
 # What takes too long for every run: hundreds of proofs of random inputs.
 soak: build venv
