@@ -278,8 +278,27 @@ def kernel_limits(folder: Path) -> str:
     return (
         text
         + f"\nThe target, a sum of at least {WANTED_SHARE:.0%} of the whole, is {missed}.\n"
+        + phase_limits(figures["limits"])
         + picture("Shares of the kernels", "limits")
     )
+
+
+def phase_limits(limits: Sequence[Figures]) -> str:
+    """Each group of the work at each size: measured, its limit, and how near it comes."""
+    rows = [
+        [
+            f"2^{one['log_rows']} {phase['group']}",
+            seconds(phase["measured"]),
+            seconds(phase["limit"]) if phase["limit"] else "-",
+            f"{phase['limit'] / phase['measured']:.0%}" if phase["limit"] and phase["measured"] else "-",
+        ]
+        for one in limits
+        for phase in one.get("phases", [])
+    ]
+    if not rows:
+        return ""
+    said = "\nMeasured is the whole, shared out as perf samples it; the limit is what the kernels alone would take.\n\n"
+    return said + table(["rows and part of the work", "measured", "limit", "share"], rows)
 
 
 def profile(folder: Path) -> str:
