@@ -142,6 +142,7 @@ wheel-check: $(VENV)/.stamp
 
 bench-aggregates: build venv
 	$(PY) -m benchmarks.aggregates $(BENCH)
+	$(PY) -m benchmarks.report
 
 # What takes too long for every run: hundreds of proofs of random inputs.
 soak: build venv
@@ -211,6 +212,7 @@ run-ctests:
 
 ctest:
 	@$(MAKE) --no-print-directory run-ctests CC=$(CC)
+	@$(CC) -std=gnu11 $(C_WARN) -Icsrc -fsyntax-only $(wildcard tests/c/bench_*.c tests/c/fuzz_*.c)
 	@if [ "$(CC)" != clang ] && command -v clang >/dev/null; then \
 		echo "clang: warnings"; clang -std=gnu11 $(C_WARN) -Icsrc -fsyntax-only csrc/*.c tests/c/*.c; fi
 

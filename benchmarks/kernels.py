@@ -1,8 +1,8 @@
 """What the kernels allow: the work of a proof, counted, times what each kernel needs alone; against the whole proof.
 
 The kernels' times are those of the C microbenchmarks (``make cbench``) in the same run. A transform is taken as it
-measures at its size; whatever only streams over its data, at its best. The evaluation of the constraints has no
-microbenchmark and is left out, as is all bookkeeping, so the sum is a lower bound.
+measures at its size; whatever only streams over its data, at its best. Of the constraints only their weighted sum is
+counted, and no bookkeeping, so the sum is a lower bound.
 """
 
 from __future__ import annotations
@@ -33,16 +33,24 @@ LOG_SIZES = (10, 14, 18, 20)
 LANES = 8
 LOG_SIZES_OF_LANES = (3, 4, 5, 6, 8)
 ROUNDS = 5
-PROFILED = (5, 10, 14, 20)
+PROFILED = (5, 10, 14, 18, 20)
 SAMPLED = 3.0
 """Seconds of a profile, after some that are not sampled: the interpreter's start is no part of a proof."""
 STARTING = 1.5
 TRANSFORMS = ("interpolate", "evaluate")
+FOLDED_AT_ONCE = 10
+"""log2 of the rows from which the narrow layout's DEEP polynomial is never made, but its fold at once (csrc/deep.c)."""
 SYMBOLS = (
     ("hashing", r"compress8|load_octets|load_rows|hash_|merkle|multiproof|blake3|transcript"),
-    ("transforms", r"transform|interpolate|evaluate_(block|parts|columns|small)|strip_|coset_table|octets"),
-    ("constraints", r"^block_|run_code|prepare|boundary|^mix|invert|scale_powers|apr_air"),
-    ("openings, DEEP and folding", r"divide|combine|accumulate|^dot|powers|add_scaled|fold|open_slice|sum_slice"),
+    (
+        "transforms",
+        r"transform|interpolate|evaluate_(b|p|columns|s)|strip_|coset_table|octets",
+    ),
+    ("constraints", r"^block_|evaluate_rows|run_code|prepare|boundary|^mix|invert|scale_powers|apr_air"),
+    (
+        "openings, DEEP and folding",
+        r"divide|combine|add_columns|accumulate|^dot|powers|add_scaled|fold|open_sl|sum_sl",
+    ),
     ("grinding", r"grind"),
     ("trace", r"apr_trace|canonical|generate"),
 )
@@ -109,14 +117,24 @@ def work(shape: Shape, parameters: Parameters) -> Iterator[tuple[str, str, int, 
     # an only chunk are known on the first.
     further, known = max(0, chunks - blowup), quotient if chunks == 1 else 0
     yield "transforms", "evaluate", log_k, ((table.columns + quotient) * blowup + table.columns * further - known) * k
-    yield "openings, DEEP and folding", "dot_columns", log_k, (table.openings + quotient) * k
-    yield "openings, DEEP and folding", "accumulate", log_k, (table.openings + quotient) * k
-    yield "openings, DEEP and folding", "divide", log_k, table.rows_read * k
-    yield "openings, DEEP and folding", "add_scaled", log_k, 5 * (table.rows_read - 1) * k
-    for t in range(layout.folds):
-        yield "openings, DEEP and folding", "fold", log_k - 3 * t, k / 8**t
-        if t > 0:
-            yield "transforms", "evaluate", log_k - 3 * t, 5 * blowup * k / 8**t
+    # Each constraint, and their sum, is multiplied with an element of the challenge field; what it takes to have the
+    # constraint's value is left out.
+    yield "constraints", "add_scaled", log_k, 5 * (table.constraints + 1) * chunks * k
+    group, opened = "openings, DEEP and folding", (table.openings + quotient) * k
+    yield group, "dot_columns", log_k, opened
+    if log_k >= FOLDED_AT_ONCE:
+        # The first fold of the DEEP polynomial is made of two sums over parts of the columns, at each point.
+        yield group, "accumulate", log_k, 2 * opened
+        yield group, "divide", log_k - 3, table.rows_read * k / 8
+        yield group, "add_scaled", log_k - 3, 5 * table.rows_read * k / 8
+    else:
+        yield group, "accumulate", log_k, opened
+        yield group, "divide", log_k, table.rows_read * k
+        yield group, "add_scaled", log_k, 5 * (table.rows_read - 1) * k
+        yield group, "fold", log_k, k
+    for t in range(1, layout.folds):
+        yield group, "fold", log_k - 3 * t, k / 8**t
+        yield "transforms", "evaluate", log_k - 3 * t, 5 * blowup * k / 8**t
 
 
 def limits(kernels: Kernels, shape: Shape, parameters: Parameters) -> dict[str, float]:
@@ -230,6 +248,18 @@ def profile(log_rows: int) -> dict[str, float] | None:
     return {group: share / total for group, share in sorted(shares.items(), key=lambda item: -item[1])} or None
 
 
+def phases(compared: dict[str, Any], profile: dict[str, float] | None) -> list[dict[str, Any]]:
+    """Each group's seconds as the profile shares the whole out, and its limit; nothing without a profile."""
+    if not profile:
+        return []
+    limits, whole = compared["groups"], compared["whole"]
+    groups = sorted({*limits, *profile}, key=lambda group: -profile.get(group, 0.0))
+    return [
+        {"group": group, "measured": profile.get(group, 0.0) * whole, "limit": limits.get(group, 0.0)}
+        for group in groups
+    ]
+
+
 def prove(log_rows: int) -> None:
     """Proofs and nothing else, to be sampled."""
     end = time.monotonic() + STARTING + SAMPLED
@@ -249,6 +279,11 @@ def show(compared: list[dict[str, Any]], profiles: dict[str, dict[str, float] | 
     for log_rows, shares in profiles.items():
         said = "perf does not run here" if shares is None else ", ".join(f"{g} {s:.1%}" for g, s in shares.items())
         print(f"profile of 2^{log_rows} rows: {said}")
+    for one in compared:
+        for phase in phases(one, profiles.get(str(one["log_rows"]))):
+            measured, limit = 1e6 * phase["measured"], 1e6 * phase["limit"]
+            near = f"{limit / measured:7.0%}" if measured > 0 else ""
+            print(f"2^{one['log_rows']:<4}{phase['group']:28}{measured:12,.1f} us, limit{limit:12,.1f} us{near}")
 
 
 def main() -> None:

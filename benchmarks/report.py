@@ -237,6 +237,25 @@ def programs(folder: Path) -> str:
     return table(titles, rows) + (f"\n{waited.strip()}\n" if waited else "")
 
 
+def aggregates(folder: Path) -> str:
+    """What a statement costs in an aggregate, and alone."""
+    figures = load("aggregates", folder)
+    if figures is None:
+        return f"{NOT_MEASURED}\n"
+    rows = [
+        [
+            f"{name}, {prefer}",
+            *(seconds(case[what]) for what in ("c", "all", "engine", "alone")),
+            kib(case["bytes"]),
+            kib(case["alone_bytes"]),
+            seconds(case["verify"]),
+        ]
+        for name, ways in figures["cases"].items()
+        for prefer, case in ways.items()
+    ]
+    return table(["", "in C", "with Python", "by the engine", "alone", "all bytes", "alone", "verify all"], rows)
+
+
 def kernel_limits(folder: Path) -> str:
     """What the kernels allow, and how near the whole comes."""
     figures = load("kernels", folder)
@@ -259,8 +278,27 @@ def kernel_limits(folder: Path) -> str:
     return (
         text
         + f"\nThe target, a sum of at least {WANTED_SHARE:.0%} of the whole, is {missed}.\n"
+        + phase_limits(figures["limits"])
         + picture("Shares of the kernels", "limits")
     )
+
+
+def phase_limits(limits: Sequence[Figures]) -> str:
+    """Each group of the work at each size: measured, its limit, and how near it comes."""
+    rows = [
+        [
+            f"2^{one['log_rows']} {phase['group']}",
+            seconds(phase["measured"]),
+            seconds(phase["limit"]) if phase["limit"] else "-",
+            f"{phase['limit'] / phase['measured']:.0%}" if phase["limit"] and phase["measured"] else "-",
+        ]
+        for one in limits
+        for phase in one.get("phases", [])
+    ]
+    if not rows:
+        return ""
+    said = "\nMeasured is the whole, shared out as perf samples it; the limit is what the kernels alone would take.\n\n"
+    return said + table(["rows and part of the work", "measured", "limit", "share"], rows)
 
 
 def profile(folder: Path) -> str:
@@ -371,9 +409,18 @@ def face_of_masks(folder: Path) -> list[str]:
     return ["`zk=True`, on the programs that ship", said, "`make bench-programs`"]
 
 
+def face_of_aggregates(folder: Path) -> list[str]:
+    """Many statements in one proof."""
+    cases = (load("aggregates", folder) or {"cases": {}})["cases"]
+    case = cases.get("256 Fibonacci(20)", {}).get("time")
+    said = case and f"{seconds(case['all'])} a statement; {kib(case['bytes'])}, verified in {seconds(case['verify'])}"
+    return ["256 of `Fibonacci(20)` in one proof", said or NOT_MEASURED, "`make bench-aggregates`"]
+
+
 def face(folder: Path) -> str:
     """The table of the README: a few figures, and what repeats each."""
-    rows = [*face_of_sizes(folder), face_of_peers(folder), face_of_engine(folder), face_of_masks(folder)]
+    others = (face_of_peers, face_of_engine, face_of_aggregates, face_of_masks)
+    rows = [*face_of_sizes(folder), *(row(folder) for row in others)]
     return "".join(
         f"| {' | '.join(cells)} |\n"
         for cells in (["what", "[measured](docs/performance.md)", "to repeat"], ["---"] * 3, *rows)
@@ -382,7 +429,13 @@ def face(folder: Path) -> str:
 
 def runs(folder: Path) -> str:
     """Which machine the figures are from."""
-    names = {"peers": "Peers", "speed": "Sweep", "programs": "Programs", "kernels": "Kernels"}
+    names = {
+        "peers": "Peers",
+        "speed": "Sweep",
+        "programs": "Programs",
+        "aggregates": "Aggregates",
+        "kernels": "Kernels",
+    }
     loaded = {title: load(name, folder) for name, title in names.items()}
     return (
         "".join(f"- {title}: {about(figures)}" for title, figures in loaded.items() if figures) or f"{NOT_MEASURED}\n"
@@ -397,6 +450,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "smallest": smallest,
     "sweep": sweep,
     "programs": programs,
+    "aggregates": aggregates,
     "limits": kernel_limits,
     "profile": profile,
     "lanes": lanes,

@@ -85,7 +85,7 @@ class TestWaitsForTheInterpreter:
         learning = machine()
         before = learning.scaling.value(1.0)
         for i in range(20):
-            learning.learn_scaling([SMALL], 200e-6, 100e-6, 1.0, 0.0, 1.0 + i)
+            learning.learn_scaling([SMALL], 199e-6, 99e-6, 1.0, 0.0, 1.0 + i)
         assert learning.scaling.value(21.0) < before - 0.3
         assert learning.handback.value(21.0) == 0
 

@@ -7,7 +7,7 @@ import pytest
 from aprover import Fibonacci
 from aprover.proof import shape_of
 from aprover.security import Parameters, Shape
-from benchmarks.kernels import TRANSFORMS, Kernels, group_of, limits, work
+from benchmarks.kernels import TRANSFORMS, Kernels, group_of, limits, phases, work
 
 NAMES = ("from_canonical", "interpolate", "evaluate", "dot_columns", "accumulate", "divide", "add_scaled", "fold")
 
@@ -55,6 +55,25 @@ class TestCounts:
             count = [sum(n for _, kernel, _, n in work(fibonacci(k), parameters) if kernel == name) for k in (14, 15)]
             assert 1.9 < count[1] / count[0] < 2.2
         assert set(TRANSFORMS) < set(NAMES)
+
+    def test_a_long_deep_polynomial_is_folded_as_it_is_made(self) -> None:
+        """Two sums over all that is opened, a division of an eighth at each point, and no first fold."""
+        counted = dict.fromkeys(NAMES, 0.0)
+        for group, kernel, _, elements in work(fibonacci(12), Parameters(1, 100)):
+            if group.startswith("openings"):
+                counted[kernel] += elements / 2**12
+        assert counted["accumulate"] == 2 * counted["dot_columns"]
+        assert counted["divide"] == 2 / 8
+        assert counted["fold"] == pytest.approx(1 / 8)
+
+
+class TestPhases:
+    def test_the_whole_is_shared_out_as_the_profile_says(self) -> None:
+        """What has no limit is shown too, and nothing without a profile."""
+        one = {"groups": {"hashing": 2.0}, "whole": 10.0}
+        shared = phases(one, {"hashing": 0.3, "other": 0.7})
+        assert [(p["group"], p["measured"], p["limit"]) for p in shared] == [("other", 7.0, 0.0), ("hashing", 3.0, 2.0)]
+        assert phases(one, None) == []
 
 
 class TestProfile:

@@ -46,6 +46,22 @@ class TestPage:
         )
         assert "2.5 to 2.5 times as long" in BLOCKS["face"](tmp_path)
 
+    def test_a_statement_of_an_aggregate_stands_beside_one_alone(self, tmp_path: Path) -> None:
+        """In the page, and the usual one in the README."""
+        case = {
+            "c": 2e-6,
+            "all": 3e-6,
+            "engine": 4e-6,
+            "alone": 3e-5,
+            "bytes": 2**16,
+            "alone_bytes": 2**18,
+            "verify": 2e-4,
+        }
+        (tmp_path / "aggregates.json").write_text(json.dumps({"cases": {"256 Fibonacci(20)": {"time": case}}}))
+        row = "| 256 Fibonacci(20), time | 2.00 µs | 3.00 µs | 4.00 µs | 30.0 µs | 64.0 KiB | 256.0 KiB | 200 µs |"
+        assert row in BLOCKS["aggregates"](tmp_path)
+        assert "3.00 µs a statement; 64.0 KiB, verified in 200 µs" in BLOCKS["face"](tmp_path)
+
     def test_a_block_that_was_edited_by_hand_is_made_anew(self, tmp_path: Path) -> None:
         """What stands in a block never matters; without figures it says so."""
         page = "before\n<!-- sweep -->\n| 1 ns |\n<!-- end -->\nafter\n"

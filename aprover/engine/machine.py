@@ -63,8 +63,11 @@ class Lately:
 
     def observe(self, seconds: float, now: float) -> None:
         """Learns from one."""
-        known = self.value(now)
-        self._excess = known + GAIN * (min(LONGEST_DELAY, max(0.0, seconds)) - known) - self._usual
+        seen = min(LONGEST_DELAY, max(0.0, seconds)) - self._usual
+        excess = self._excess
+        if excess != 0.0:
+            excess = self.value(now) - self._usual
+        self._excess = excess + GAIN * (seen - excess)
         self._at = now
 
 

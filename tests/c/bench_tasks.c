@@ -75,7 +75,7 @@ static void bench(const char *what, const uint32_t *trace, aprover_parameters pa
     const size_t air_bytes = aprover_air_memory(encoding.words, encoding.count);
     aprover_air *air = aligned(air_bytes);
     CHECK(aprover_air_load(encoding.words, encoding.count, air, air_bytes, &error) == APROVER_OK);
-    const size_t arena_bytes = aprover_prove_memory(air, &parameters, 1), capacity = aprover_proof_bound(air, &parameters);
+    const size_t arena_bytes = aprover_prove_memory(air, &parameters, 1, 0), capacity = aprover_proof_bound(air, &parameters);
     const size_t preprocess_bytes = aprover_preprocess_memory(air, &parameters);
     uint8_t *arena = aligned(arena_bytes), *proof = aligned(capacity), *memory = aligned(preprocess_bytes + 64);
     aprover_team *team = aligned(aprover_team_memory());

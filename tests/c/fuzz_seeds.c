@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
         write_seed(argv[1], "air", kind, 0, p.encoding.words, 4 * p.encoding.count);
         write_seed(argv[1], "changed-air", kind, 1, change, sizeof change);
         write_seed(argv[1], "proof", kind, 2, p.proof, p.length);
+        write_seed(argv[1], "portable-proof", kind, 6, p.proof, p.length);
         write_seed(argv[1], "changed-proof", kind, 3, change, sizeof change);
         free_proof(&p);
     }

@@ -46,25 +46,25 @@ static void load_changed(uint32_t kind, const uint8_t *data, size_t size) {
 }
 
 /* A proof whose caps are the fixed AIR's own, though the parameters in it may be others. */
-static void verify(uint32_t kind, const uint8_t *data, size_t size, int changed) {
+static void verify(uint32_t kind, const uint8_t *data, size_t size, int changed, uint32_t path) {
     const honest_proof *p = fixed_proof(kind);
     const size_t length = changed ? p->length : size;
     uint8_t *bytes = malloc(length + 1);
     memcpy(bytes, changed ? p->proof : data, length);
     if (changed) change(bytes, length, data, size);
-    const aprover_error error = verify_bytes(p, bytes, length, 0);
+    const aprover_error error = verify_bytes(p, bytes, length, path);
     CHECK(error.status != APROVER_OK || (length == p->length && memcmp(bytes, p->proof, length) == 0));
     free(bytes);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 2) return 0;
-    const uint32_t kind = data[1] % PROOF_KINDS;
+    const uint32_t kind = data[1] % PROOF_KINDS, path = data[0] / 4 % 2; /* the best one, or portable */
     switch (data[0] % 4) {
     case 0: load_air(data + 2, size - 2); break;
     case 1: load_changed(kind, data + 2, size - 2); break;
-    case 2: verify(kind, data + 2, size - 2, 0); break;
-    default: verify(kind, data + 2, size - 2, 1);
+    case 2: verify(kind, data + 2, size - 2, 0, path); break;
+    default: verify(kind, data + 2, size - 2, 1, path);
     }
     return 0;
 }
