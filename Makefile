@@ -68,7 +68,7 @@ help:
 	@echo "make bench-peers     other provers beside this one;  PEERS=\"--sizes 5,10 --rounds 3\" for less"
 	@echo "make bench-report    docs/performance.md again, from the figures of the last runs"
 	@echo "make bench-engine    the engine's figures and targets;  BENCH=\"--quick hits naive\" for some of them"
-	@echo "make bench-regret    the policy's regret with real work, in hours;  BENCH=\"--quick\" or \"--most 0.05\" for less"
+	@echo "make bench-regret    the policy's regret with real work, in 20 minutes;  BENCH=\"--quick\" for less, \"--most 2 --minutes 600\" for all"
 	@echo "make bench-policy | bench-cache    the policy on a virtual clock;  what another rule of the cache would save"
 	@echo "make docs      the documentation as a site, in build/site"
 	@echo "make wheel-check    the wheel, tried in a new environment of every CPython that is found"

@@ -48,7 +48,7 @@ def line(figure: Figure) -> str:
 
 
 APART = frozenset({"regret"})
-"""Takes hours, and so runs only if it is named."""
+"""Takes 20 minutes, and so runs only if it is named."""
 
 
 def show(name: str, figures: list[Figure], *, as_json: bool) -> None:

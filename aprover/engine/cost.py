@@ -56,29 +56,27 @@ FEATURES = (
     "gathers",
     "nonces",
     "spilled bytes",
-    "fresh bytes",
 )
 """What is counted; `work_of` says how."""
 
 PRIOR_WEIGHTS = (
-    9.5e-6,
-    1.5e-5,
-    1.5e-6,
-    1.0e-10,
-    2.3e-10,
-    1.1e-10,
-    2.1e-10,
-    1.2e-8,
-    7.4e-6,
-    1.8e-8,
-    1.1e-11,
-    7.4e-9,
-    4.5e-7,
-    6.3e-9,
-    2.1e-9,
-    2.0e-8,
-    6.7e-11,
+    5.2e-06,
+    1.6e-05,
+    1.6e-06,
+    8.9e-11,
     1.9e-10,
+    1.3e-10,
+    2.9e-10,
+    1.3e-08,
+    7.4e-06,
+    2.8e-08,
+    1.0e-11,
+    8.7e-09,
+    4.7e-07,
+    5.9e-09,
+    1.9e-09,
+    1.1e-08,
+    6.6e-11,
 )
 """Seconds for one of each of `FEATURES`: what decides before there is a fit.
 
@@ -151,7 +149,6 @@ def work_of(
     instructions: tuple[int, ...],
     filled: int = 0,
     memory: int = 0,
-    fresh: bool = False,
     trace: str | None = None,
 ) -> Work:
     """The features of a STARK proof (docs/protocol.md, section 7), counted as the prover does it.
@@ -160,7 +157,6 @@ def work_of(
         instructions: Of the constraints' bytecode, for each table: `CompiledTable.cost`.
         filled: What is filled in by Python, in columns: `Filling.steps`.
         memory: Bytes that one thread needs for the proof.
-        fresh: Whether they are had from the system for each proof anew.
         trace: The program's id if its trace() is Python, None if the trace is made in C.
 
     Raises:
@@ -206,7 +202,6 @@ def work_of(
         gathers,
         float(1 << parameters.grinding_bits) if parameters.grinding_bits else 0.0,
         float(max(0, memory - CACHED_BYTES)),
-        float(memory if fresh else 0),
     )
     return Work(features, 1 << shape.log_height, trace, True, True)
 
