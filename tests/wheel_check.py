@@ -51,13 +51,18 @@ def pythons() -> dict[str, str]:
     return found
 
 
+def tracked() -> list[str]:
+    """The files that git knows and that are there."""
+    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
+
+
 def build(work: Path) -> tuple[Path, Path]:
     """The source distribution, and the wheel that was made from it alone."""
     source = work / "source"
-    for name in subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0"):
-        if name and (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
+    for name in tracked():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name)
     builder = environment(work / "builder", sys.executable)
     run(builder, "-m", "pip", "install", "-q", "setuptools>=77", "cffi>=1.16", cwd=work)
     run(builder, "-c", f"import setuptools.build_meta as b; b.build_sdist({str(work)!r})", cwd=source)
@@ -81,14 +86,13 @@ def inspect(sdist: Path, wheel: Path) -> None:
         installed = set(archive.namelist())
     headers = {f"csrc/{path.name}" for path in (ROOT / "csrc").glob("*.[ch]")}
     others = {"LICENSE", "README.md", "build_ffi.py"}
-    package = {path.relative_to(ROOT).as_posix() for path in (ROOT / "aprover").rglob("*.py")}
-    data = {"aprover/py.typed", "aprover/_native.pyi"}
+    package = {name for name in tracked() if name.startswith("aprover/")}
     problems = [
         (
             "missing in the source distribution",
             (headers | package | others) - sources,
         ),
-        ("missing in the wheel", (package | data | {"aprover/_native.abi3.so"}) - installed),
+        ("missing in the wheel", (package | {"aprover/_native.abi3.so"}) - installed),
         ("strange in the wheel", {name for name in installed if not name.startswith(("aprover/", "aprover-"))}),
     ]
     for what, names in problems:
