@@ -468,7 +468,6 @@ static void teams_give_the_same_bytes(void) {
     puts("ok teams give the same bytes");
 }
 
-<<<<<<< HEAD
 /* Fibonacci's runs of 8 rows, four in each of two pairs of columns. A statement is in every slot but the last; statement i begins
  * with i, 2 and has its public values at 3 i; the last public value is bound nowhere if `loose`. */
 enum { SLOTS = 8, STATEMENTS = 7, LOG_RUN = 3, LOG_RUNS = 2 };
@@ -569,7 +568,8 @@ static void members_are_checked(void) {
 #undef REFUSED
     printf("ok members are checked\n");
     close_fixture(&f);
-=======
+}
+
 /* How many tasks of each kind a proof has. */
 typedef struct {
     const char *name[32];
@@ -622,7 +622,6 @@ static void tasks_do_not_grow(void) {
         CHECK(counts[0].count[k] < FEW || 2 * counts[1].count[other] >= 3 * counts[0].count[k]);
     }
     puts("ok tasks do not grow");
->>>>>>> main
 }
 
 int main(void) {
