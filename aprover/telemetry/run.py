@@ -223,7 +223,8 @@ class Run:
             busy[bar.lane] += bar.seconds  # type: ignore[assignment] # a Counter adds up floats as well
         waits = [bar.queue_wait for bar in made if bar.queue_wait is not None]
         errors = [max(p / m, m / p) - 1 for bar in self.bars if (p := bar.predicted) and (m := bar.measured)]
-        seconds = self.seconds or math.inf
+        # Less than a clock tells apart is no time in which anything has a rate.
+        seconds = self.seconds if self.seconds >= 1e-9 else math.inf
         capacity = seconds * len(self.workers)
         return Figures(
             requests=len(self.requests),
