@@ -17,7 +17,7 @@ from .. import prover
 from ..aggregate import MAX_GROUPS, MAX_STATEMENTS, AggregateProof, ClaimGroup, Programs, encode_claims
 from ..air import CompiledAir, Program
 from ..air.grouping import Group, group, native_arguments, publics_of
-from ..air.stacking import Stack, copies, fits, most_runs, refusal, stack
+from ..air.stacking import Stack, copies, fits, most_runs, public_count, refusal, stack
 from ..arenas import arena
 from ..errors import ProgramError, SecurityError
 from ..loading import c_parameters, ffi, lib, load
@@ -34,8 +34,11 @@ __all__ = [
     "verify_aggregate",
 ]
 
-BYTES = 2**16
-"""With prefer="time", an aggregate is the fastest one of at most so many bytes, .."""
+BYTES_OF_A_GROUP = 100
+"""What the claims about a program and its parameters take, about."""
+BYTES = 0.99 * 2**16
+"""With prefer="time", an aggregate is the fastest one of so many expected bytes at most (hardly any choice of queries
+makes that more than 64 KiB), .."""
 BYTES_OF_A_STATEMENT = 128
 """.. or so many for each statement, .."""
 TIMES_THE_LEAST = 1.5
@@ -82,8 +85,9 @@ def aggregate_layout(members: tuple[tuple[CompiledAir, int], ...], security: int
         SecurityError: None reaches `security` bits.
         ProgramError: So many statements are larger than the protocol allows.
     """
+    claimed = sum(BYTES_OF_A_GROUP + (4 * public_count(air) + (len(members) > 1)) * count for air, count in members)
     found = [
-        (predicted_time(shape, parameters), proof_size(shape, parameters), stacks, shape, parameters)
+        (predicted_time(shape, parameters), claimed + proof_size(shape, parameters), stacks, shape, parameters)
         for stacks, shape in _layouts(members)
         for parameters in candidates(shape, security, prefer, zk)
     ]

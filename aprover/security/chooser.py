@@ -17,6 +17,9 @@ MARGIN = 0.01
 
 MAX_GRINDING = 20
 
+LITTLE_GRINDING = 10
+"""At most so many bits are ground where a proof is of many statements: 2^10 tries, about 20 us."""
+
 SMALL_LOG_HEIGHT = 9
 """Up to this height a proof takes well under a millisecond, and grinding would make that time vary from proof to proof
 for the sake of a query or two; so, unless size is what counts or masks make the proof larger anyway, there is none."""
@@ -65,11 +68,11 @@ def usual_bytes(shape: Shape, bits: float = 100) -> float:
 def candidates(shape: Shape, bits: float, prefer: Prefer, zk: bool = False) -> list[Parameters]:
     """All parameters that `choose` would compare, or none if none reach `bits`.
 
-    Unless prefer="size", without grinding, whose time would be that of several statements.
+    Unless prefer="size", with little grinding, which takes a few microseconds and saves a few queries.
     """
     if bits > HASH_BITS:
         return []
-    return list(_candidates(shape, bits + MARGIN, MAX_GRINDING if prefer == "size" or zk else 0, zk))
+    return list(_candidates(shape, bits + MARGIN, MAX_GRINDING if prefer == "size" or zk else LITTLE_GRINDING, zk))
 
 
 def _log_blowups(shape: Shape, zk: bool) -> range:
