@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import anyio
 
+from ..backends import check_memory_limit
 from ..errors import ProgramError
 from ..telemetry import Trace
 from .engine import Engine, Mode
@@ -99,6 +100,7 @@ async def open_engine(
     policy: Policy | None = None,
     cache_bytes: int = 256 * 2**20,
     max_pending: int = 10_000,
+    memory_limit: int | None = None,
     on_overload: Literal["wait", "raise"] = "wait",
     on_exit: Mode = "wait",
     finish_abandoned: bool = False,
@@ -122,6 +124,8 @@ async def open_engine(
         policy: Where proofs are made; by default `AdaptivePolicy()`.
         cache_bytes: The most that finished proofs, kept for those who ask again, may take. 0 keeps none.
         max_pending: How many different proofs may be queued or running.
+        memory_limit: Bytes that each proof may take while it is made, unless the request says another number; see
+            `prove`. As many proofs as there are workers are made at a time.
         on_overload: Whether a request for one more waits, or gets EngineOverloaded.
         on_exit: Whether leaving the block waits for what is pending, or cancels it.
         finish_abandoned: Whether a proof that is being made when the last who waited for it is cancelled is finished
@@ -140,6 +144,7 @@ async def open_engine(
             bug in it, which is the cause; whoever waited has had EngineClosed.
     """
     _check(workers, cache_bytes, max_pending, on_overload, on_exit)
+    check_memory_limit(memory_limit)
     if type(finish_abandoned) is not bool:
         raise ProgramError(field="finish_abandoned", value=finish_abandoned, allowed="True or False")
     if aggregate not in ("off", "auto"):
@@ -149,6 +154,7 @@ async def open_engine(
         policy=policy,
         cache_bytes=cache_bytes,
         max_pending=max_pending,
+        memory_limit=memory_limit,
         on_overload=on_overload,
         finish_abandoned=finish_abandoned,
         aggregates=aggregate == "auto",
