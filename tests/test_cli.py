@@ -84,7 +84,7 @@ class TestProve:
         """In bytes, or with a unit; too little is a wrong input, and so is what is no number."""
         run("prove", "fibonacci", "20", "-o", "z", "--memory-limit", "1.5M")
         assert Path("z").read_bytes() == aprover.prove_sync(Fibonacci(20)).to_bytes()
-        result = run("prove", "fibonacci", "21", "-o", "z", "--memory-limit", "1K", code=2)
+        result = run("prove", "fibonacci", "20", "a=77", "-o", "z", "--memory-limit", "1K", code=2)
         assert "memory_limit = 1024 is not allowed" in result.stderr
         assert (
             "'lots' is no number of bytes" in run("explain", "fibonacci", "20", "--memory-limit", "lots", code=2).stderr
