@@ -114,10 +114,10 @@ async def open_engine(
 
     Cancellation: entering is a checkpoint under trio. Leaving the block normally with ``on_exit="wait"`` waits for
     all that is pending; if that is cancelled, or the block is left by an exception, or with ``on_exit="cancel"``,
-    what is queued is
-    dropped and what runs is stopped: within 10 milliseconds in C, but a user's own trace() cannot be stopped and is
-    waited for, shielded. Whoever still waits for a proof gets EngineClosed. Nothing of the engine outlives the block:
-    no thread, no task, no memory.
+    what is queued is dropped and what runs is stopped: within 10 milliseconds in C, but a user's own trace() cannot be
+    stopped and is waited for, shielded. Whoever still waits for a proof gets EngineClosed. Nothing of the engine
+    outlives the block: no thread, no task, no memory. A block that is never left, as on a loop that nobody runs any
+    more, ends when its task is thrown away, or else with the process; then a trace() is waited for five seconds.
 
     Args:
         workers: Threads; by default as many as there are usable cores.
@@ -140,6 +140,7 @@ async def open_engine(
 
     Raises:
         ProgramError: An argument is wrong.
+        TypeError: `trace` is none of what it may be.
         RuntimeError: On a thread without an event loop. Also at the end of the block, if the engine broke down for a
             bug in it, which is the cause; whoever waited has had EngineClosed.
     """
@@ -236,6 +237,8 @@ async def _supervised(engine: Engine, kind: str) -> AsyncIterator[anyio.Event]:
         engine.supervised_by(supervisor.set_timer, supervisor.stir)
 
         async def supervise(task_status: trio.TaskStatus[None]) -> None:
+            # Here, for Trio does not adopt a task that says it has started when that is not wanted any more.
+            await trio.lowlevel.checkpoint_if_cancelled()
             # Not for the cancellation of the block to end: it ends with the engine.
             with trio.CancelScope(shield=True):
                 await supervisor.run(task_status)
