@@ -218,15 +218,18 @@ def rejection(code: VerificationCode | str, message: str = "") -> VerificationEr
 
 
 class EngineClosed(AproverError):
-    """The engine was closed before, or while, this request was made."""
+    """The engine was closed before this request was made, or before it was answered; or it was opened before a fork.
+
+    `__cause__` is the bug that ended it, if one did.
+    """
 
 
 class EngineOverloaded(AproverError):
-    """The engine has as many requests pending as it takes, and the caller asked not to wait."""
+    """As many proofs are pending as the engine takes (`max_pending`), and it was told to raise (`on_overload`)."""
 
 
 class DeadlineExceeded(AproverError):
-    """The request's own deadline passed before its proof was made."""
+    """The request's own `deadline` passed first. That of a cancel scope around it cancels it instead."""
 
 
 class BatchError(AproverError, ExceptionGroup[Exception]):

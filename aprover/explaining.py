@@ -55,7 +55,14 @@ def _size(count: int) -> str:
     return f"{count / 2**10:.0f} KiB" if count < 2**20 else f"{count / 2**20:.0f} MiB"
 
 
-def explain(program: Program, *, security: int = 100, prefer: Prefer = "time", zk: bool = False) -> ProofExplanation:
+def explain(
+    program: Program,
+    *,
+    security: int = 100,
+    prefer: Prefer = "time",
+    zk: bool = False,
+    memory_limit: int | None = None,
+) -> ProofExplanation:
     """Explains a program without running it: milliseconds, whatever its size.
 
     Use `str` for a page to read. Neither public nor private inputs are in it.
@@ -65,9 +72,10 @@ def explain(program: Program, *, security: int = 100, prefer: Prefer = "time", z
         security: The proven bits that are wanted, from 1 to 128.
         prefer: As in `aprover.prove`: a quick proof of usual size, the smallest, or the fastest at any size.
         zk: Of a zero-knowledge proof. The constraints that are shown are those without its masks.
+        memory_limit: Bytes that the proof may take while it is made, as in `aprover.prove`.
 
     Raises:
-        ProgramError: The AIR is wrong, or an argument is not what it may be.
+        ProgramError: The AIR is wrong, or an argument is not what it may be, or `memory_limit` is too low.
         SecurityError: The program's shape cannot reach so many bits.
     """
     if type(security) is not int or not 1 <= security <= 128:
@@ -84,5 +92,5 @@ def explain(program: Program, *, security: int = 100, prefer: Prefer = "time", z
         parameters=parameters,
         security=security_report(shape, parameters),
         proof_bytes=HEADER_BYTES + proof_size(shape, parameters),
-        memory=memory(air, parameters),
+        memory=memory(air, parameters, memory_limit),
     )

@@ -73,6 +73,10 @@ class Flags(Protocol):
     def progress_value(self) -> bytearray:
         """A uint32 that C raises from 0 to 1000."""
 
+    @property
+    def memory_limit(self) -> int | None:
+        """Bytes that the proof may take while it is made, apart from the proof itself; None: any number."""
+
     def check(self) -> None:
         """Raises the caller's own exception if the flag is set."""
 
@@ -83,15 +87,24 @@ def instruction_set(path: str = "auto") -> str:
     return next(name for name, number in PATHS.items() if number == taken)
 
 
-def memory(air: CompiledAir, parameters: Parameters) -> int:
-    """Bytes of memory that a proof needs, apart from the proof itself.
+def memory(air: CompiledAir, parameters: Parameters, limit: int | None = None) -> int:
+    """Bytes of memory that a proof is made in, apart from the proof itself.
+
+    Args:
+        limit: The most that it may be. A large trace is proved in less than is of use by evaluating again what there is
+            no room to keep; the proof is the same.
 
     Raises:
+        ProgramError: It cannot be made in so little.
         ProveError: The parameters do not fit the AIR (section 5).
     """
-    size = int(lib.aprover_prove_memory(load(air).pointer, c_parameters(parameters), 1, 0))
+    size = int(lib.aprover_prove_memory(load(air).pointer, c_parameters(parameters), 1, limit or 0))
     if size == 0:
         raise ProveError(f"{parameters} do not fit a trace of {air.height} rows")
+    if limit is not None and size > limit:
+        raise ProgramError(
+            field="memory_limit", value=limit, allowed=f"at least the {size} bytes that this proof needs"
+        )
     return size
 
 
@@ -218,12 +231,16 @@ class Prepared:
         plan: What it shares with others.
         statement: What is claimed.
         native: Whether the whole trace is made in C, so that the proof can share a C call with others.
+        memory: Bytes of arena for one thread.
+        limit: Bytes that it may have.
     """
 
     program: Program
     plan: Plan
     statement: Statement
     native: bool
+    memory: int
+    limit: int | None
     control: Flags | None
     _entropy: bytes | None = attrs.field(repr=False)
     """Of the masks; in zero knowledge only."""
@@ -231,11 +248,6 @@ class Prepared:
     _proof: Any = attrs.field(repr=False)
     _owned: tuple[object, ...] = attrs.field(repr=False)
     """What the job points to."""
-
-    @property
-    def memory(self) -> int:
-        """Bytes of arena for one thread."""
-        return self.plan.memory
 
 
 class Team:
@@ -301,6 +313,9 @@ def prepare(program: Program, parameters: Parameters, *, control: Flags | None =
 
 def prepare_by(plan: Plan, program: Program, *, control: Flags | None = None, path: str = "auto") -> Prepared:
     """As `prepare`, by the plan of this program's class and parameters."""
+    size, limit = plan.memory, None if control is None else control.memory_limit
+    if limit is not None and limit < size:
+        size = memory(plan.air, plan.parameters, limit)
     statement, values = plan.form.claim(program)
     data = statement.to_bytes()
     try:
@@ -333,7 +348,7 @@ def prepare_by(plan: Plan, program: Program, *, control: Flags | None = None, pa
         entropy = secrets.token_bytes(ENTROPY_BYTES)
         job.entropy = masks = ffi.new("uint8_t[]", entropy)
         owned += (masks,)
-    return Prepared(program, plan, statement, native is not None, control, entropy, job, proof, owned)
+    return Prepared(program, plan, statement, native is not None, size, limit, control, entropy, job, proof, owned)
 
 
 def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> list[bytes | Exception]:
@@ -366,9 +381,15 @@ def _prove_run(run: Sequence[Prepared], team: Team | None) -> list[bytes | Excep
     """One C call: native proofs, or one whose program writes the trace."""
     if not run:
         return []
-    alone = team is None and len(run) == 1
+    needed = [item.memory for item in run] if team is None else [_memory_for(item, team) for item in run]
+    limits = [item.limit for item in run if item.limit is not None]
+    if team is not None and any(
+        item.limit is not None and size > item.limit for item, size in zip(run, needed, strict=True)
+    ):
+        # Each helper needs some memory of its own.
+        return _prove_run(run, None)
     try:
-        begin, size = arena(run[0].plan.memory if alone else max([_memory_for(item, team) for item in run]))
+        begin, length = arena(max(needed), max(limits) if len(limits) == len(run) else None)
     except MemoryError as cause:
         return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
     if len(run) == 1:
@@ -378,9 +399,10 @@ def _prove_run(run: Sequence[Prepared], team: Team | None) -> list[bytes | Excep
         for i, item in enumerate(run):
             jobs[i] = item._job[0]
     errors = ffi.new("aprover_error[]", len(run))
-    for i in range(len(run)):
+    for i, item in enumerate(run):
         job = jobs[i]
-        job.arena, job.arena_bytes = begin, size
+        # By its length C knows what it need not keep.
+        job.arena, job.arena_bytes = begin, length if item.limit is None else needed[i]
         if team is not None:
             job.team = team._team
     if not run[0].native:
@@ -392,11 +414,9 @@ def _prove_run(run: Sequence[Prepared], team: Team | None) -> list[bytes | Excep
     return [_result(item, jobs[i], errors[i]) for i, item in enumerate(run)]
 
 
-def _memory_for(item: Prepared, team: Team | None) -> int:
-    if team is None:
-        return item.plan.memory
+def _memory_for(item: Prepared, team: Team) -> int:
     job = item._job
-    return int(lib.aprover_prove_memory(job.air, ffi.addressof(job, "parameters"), team.lanes, 0))
+    return int(lib.aprover_prove_memory(job.air, ffi.addressof(job, "parameters"), team.lanes, item.limit or 0))
 
 
 def _place_trace(item: Prepared, job: Any) -> None:

@@ -270,6 +270,7 @@ class Noop:
     batched = False
     proves = False
     key_bytes = 0
+    memory_limit = None
     label = "noop"
 
     WORK = Work((0.01,) + (0.0,) * (len(FEATURES) - 1), 8)

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 Figures = dict[str, Any]
 
 COLOURS = {"aprover": "#1b6ca8", "Winterfell": "#c1553b", "Plonky3": "#5d8a3a", "Stwo": "#8a6bb1"}
-STYLES = {"ours": "-", "usual": "--", "proven": ":"}
+STYLES = {"ours": "-", "fastest": "-.", "usual": "--", "proven": ":"}
+KINDS = {"fastest": "of any size", "usual": "as usual", "proven": "100 proven bits"}
 
 
 def _save(figure: Figure, path: Path) -> Path:
@@ -45,7 +46,7 @@ def _peers(figures: Figures, folder: Path) -> Iterator[Path]:
     axes = figure.subplots()
     for (peer, role), line in lines.items():
         points = sorted((1 << size, row["prove"] / 1e3) for size, row in line.items())
-        label = peer if role == "ours" else f"{peer}, {'100 proven bits' if role == 'proven' else 'as usual'}"
+        label = peer if role == "ours" else f"{peer}, {KINDS[role]}"
         axes.plot(*zip(*points, strict=True), STYLES[role], color=COLOURS[peer], marker=".", label=label)
     _rows_axis(axes, "One proof of Fibonacci, one thread", "milliseconds")
     yield _save(figure, folder / "peers.png")

@@ -106,6 +106,7 @@ def ratios(folder: Path, role: str) -> str:
     if figures is None:
         return f"{NOT_MEASURED}\n"
     versions = figures["versions"]
+    unlimited = any(one["role"] == "fastest" for one in figures["rows"])
     rows = []
     for log_rows, arms in by_size(figures["rows"]).items():
         ours = next(arm for arm in arms if arm["role"] == "ours")
@@ -115,8 +116,12 @@ def ratios(folder: Path, role: str) -> str:
             cells.append("-" if best is None else f"{best['prove_ratio']:.1f}")
         best = fastest(arms, None, role)
         cells.append("-" if best is None else f"**{best['prove_ratio']:.1f}**")
+        if unlimited:
+            mine = min((one["prove_ratio"] for one in arms if one["role"] == "fastest"), default=1.0)
+            cells.append("-" if best is None else f"{best['prove_ratio'] / mine:.1f}")
         rows.append(cells)
     titles = ["rows", "aprover", *(f"{peer} {number}" for peer, number in versions.items()), "the fastest"]
+    titles += ["with proofs of any size"] if unlimited else []
     shown = ("How many times as long", "ratios") if role == "usual" else ("Time by rows", "peers")
     return table(titles, rows) + picture(*shown)
 

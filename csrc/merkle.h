@@ -14,7 +14,7 @@ typedef struct {
 } apr_tree;
 
 enum {
-    APR_TREE_LOWEST = 4,
+    APR_TREE_LOWEST = 5,
     APR_TREE_TALL = 16, /* log_leaves from which the lowest levels are left out: below that they are a megabyte at most */
     APR_SUBTREE_LEAVES = 1 << APR_TREE_LOWEST,
     APR_SUBTREE_BYTES = 2 * APR_DIGEST_BYTES * (APR_SUBTREE_LEAVES - 1) /* levels 0 .. APR_TREE_LOWEST - 1 */

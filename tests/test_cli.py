@@ -80,6 +80,16 @@ class TestProve:
         run("prove", "fibonacci", "20", "-o", "y", "--backend", "trace")
         assert Proof.from_bytes(Path("y").read_bytes()).backend == "trace"
 
+    def test_memory_can_be_limited(self, run: Any) -> None:
+        """In bytes, or with a unit; too little is a wrong input, and so is what is no number."""
+        run("prove", "fibonacci", "20", "-o", "z", "--memory-limit", "1.5M")
+        assert Path("z").read_bytes() == aprover.prove_sync(Fibonacci(20)).to_bytes()
+        result = run("prove", "fibonacci", "20", "a=77", "-o", "z", "--memory-limit", "1K", code=2)
+        assert "memory_limit = 1024 is not allowed" in result.stderr
+        assert (
+            "'lots' is no number of bytes" in run("explain", "fibonacci", "20", "--memory-limit", "lots", code=2).stderr
+        )
+
     def test_one_s_own_program_is_imported(self, run: Any) -> None:
         """By module:Class."""
         run("prove", OWN, "20", "seed=3", "-o", "own.proof")

@@ -205,8 +205,8 @@ class TestCancellation:
         controls: list[Control] = []
 
         class Watched(Control):
-            def __init__(self) -> None:
-                super().__init__()
+            def __init__(self, memory_limit: int | None = None) -> None:
+                super().__init__(memory_limit)
                 controls.append(self)
 
         monkeypatch.setattr("aprover.engine.flights.Control", Watched)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -21,6 +21,7 @@ from aprover import EngineClosed, Fibonacci, ProgramError, ProveError
 from aprover.engine import opening
 from aprover.engine.core import Core
 from aprover.engine.engine import Engine
+from aprover.engine.supervisor import Supervisor
 from tests.support.engine_shells import (
     LOOPS,
     TAGS,
@@ -159,6 +160,42 @@ class TestLeaving:
             while engine.statistics().flights < 10:
                 await anyio.lowlevel.checkpoint()
         assert len(proofs) == 10
+
+    @pytest.mark.parametrize("backend", ["trio", "asyncio"])
+    def test_a_block_that_is_cancelled_before_it_is_entered_starts_nothing_that_stays(self, backend: str) -> None:
+        """Entering is a checkpoint under trio; asyncio cancels where something is first waited for."""
+
+        async def main() -> bool:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                async with aprover.open_engine():
+                    await anyio.lowlevel.checkpoint()
+                    raise AssertionError("the block goes on")
+            return scope.cancelled_caught
+
+        with_workers = threading.active_count()
+        assert anyio.run(main, backend=backend)
+        assert threading.active_count() <= with_workers
+
+    async def test_a_block_that_is_cancelled_while_it_is_entered_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The supervisor has started by then, and is shielded."""
+        real = Supervisor.run
+        scope = trio.CancelScope()
+
+        async def run(self: Supervisor, task_status: trio.TaskStatus[None]) -> None:
+            class Status:
+                @staticmethod
+                def started() -> None:
+                    task_status.started()
+                    scope.cancel()
+
+            await real(self, cast(Any, Status))
+
+        monkeypatch.setattr(Supervisor, "run", run)
+        with scope:
+            async with aprover.open_engine():
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
 
     @on_all_loops
     async def test_or_cancels_it(self) -> None:
@@ -352,6 +389,7 @@ import threading, time, aprover
 from aprover.engine import opening
 from aprover.engine.core import Core
 from aprover.engine.engine import Engine
+from aprover.engine.supervisor import Supervisor
 opening.EXIT_SECONDS = 0.3
 class Slow(aprover.Program):
     @classmethod

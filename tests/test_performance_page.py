@@ -67,6 +67,17 @@ class TestPage:
         page = "before\n<!-- sweep -->\n| 1 ns |\n<!-- end -->\nafter\n"
         assert fill(page, tmp_path) == f"before\n<!-- sweep -->\n{NOT_MEASURED}\n<!-- end -->\nafter\n"
 
+    def test_what_a_limit_of_size_costs_is_shown_where_it_costs_anything(self, tmp_path: Path) -> None:
+        """A ratio to the arm without the limit stands beside that to the default one."""
+        own = {"peer": "aprover", "role": "ours", "log_rows": 16, "prove": 10.0, "prove_ratio": 1.0}
+        other = own | {"peer": "Other", "role": "usual", "prove_ratio": 8.0}
+        figures = {"versions": {"Other": "1.0"}, "rows": [own, own | {"role": "fastest", "prove_ratio": 0.5}, other]}
+        (tmp_path / "peers.json").write_text(json.dumps(figures))
+        assert "| 2^16 | 10.0 µs | 8.0 | **8.0** | 16.0 |" in BLOCKS["usual"](tmp_path)
+        figures["rows"] = [own, other]
+        (tmp_path / "peers.json").write_text(json.dumps(figures))
+        assert "| 2^16 | 10.0 µs | 8.0 | **8.0** |\n" in BLOCKS["usual"](tmp_path)
+
     def test_a_target_that_was_missed_is_called_missed(self, tmp_path: Path) -> None:
         """The verdict follows the figures."""
 

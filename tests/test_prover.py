@@ -59,6 +59,7 @@ class Flag:
     def __init__(self, value: int = 0) -> None:
         self.cancel_flag = bytearray([value, 0, 0, 0])
         self.progress_value = bytearray(4)
+        self.memory_limit: int | None = None
 
     def check(self) -> None:
         if self.cancel_flag[0]:

@@ -42,6 +42,7 @@ __all__ = [
     "aggregate_layout",
     "backend_named",
     "check_aggregatable",
+    "check_memory_limit",
     "check_prefer",
     "check_security",
     "field_names",
@@ -77,6 +78,12 @@ def check_security(bits: object, field: str = "security") -> None:
     """Raises ProgramError unless `bits` is an int from 1 to 128."""
     if type(bits) is not int or not 1 <= bits <= MAX_SECURITY:
         raise ProgramError(field=field, value=bits, allowed=f"an int from 1 to {MAX_SECURITY} (proven bits)")
+
+
+def check_memory_limit(limit: object) -> None:
+    """Raises ProgramError unless `limit` is None or a positive int."""
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise ProgramError(field="memory_limit", value=limit, allowed="None, or a positive int (bytes)")
 
 
 def check_prefer(prefer: object) -> None:

@@ -135,12 +135,12 @@ def _table_shape(one: Stack) -> TableShape:
 
 
 @functools.lru_cache(maxsize=256)
-def _job(air: CompiledAir, parameters: Parameters) -> tuple[Any, int, int]:
-    """An `aprover_job` with these filled in, the bytes of arena, and the bound of the proof's length."""
+def _job(air: CompiledAir, parameters: Parameters) -> tuple[Any, int]:
+    """An `aprover_job` with these filled in, and the bound of the proof's length."""
     loaded, in_c = load(air), c_parameters(parameters)
     job = ffi.new("aprover_job *")
     job.air, job.parameters = loaded.pointer, in_c[0]
-    return job, prover.memory(air, parameters), int(lib.aprover_proof_bound(loaded.pointer, in_c))
+    return job, int(lib.aprover_proof_bound(loaded.pointer, in_c))
 
 
 @attrs.frozen(eq=False)
@@ -201,15 +201,16 @@ def _prove(groups: Sequence[Group], order: Sequence[int], chosen: Layout, contro
         [publics_of(one, native is not None).ravel() for one, native in zip(groups, natives, strict=True)]
     )
     claims = encode_claims([_claim(one, at) for one, at in zip(groups, chosen.stacks, strict=True)], order)
-    template, memory, bound = _job(air, chosen.parameters)
+    template, bound = _job(air, chosen.parameters)
+    memory = prover.memory(air, chosen.parameters, control.memory_limit)
     proof = np.empty(bound, dtype=np.uint8)
-    begin, size = arena(memory)
+    begin, size = arena(memory, control.memory_limit)
     job = ffi.new("aprover_job *", template[0])
     held: list[object] = []
     job.publics = job.found = values = ffi.from_buffer("uint32_t[]", publics)
     job.statement, job.statement_length = statement, _ = ffi.from_buffer("uint8_t[]", claims), len(claims)
     job.proof, job.proof_capacity = output, _ = ffi.from_buffer("uint8_t[]", proof), bound
-    job.arena, job.arena_bytes = begin, size
+    job.arena, job.arena_bytes = begin, size if control.memory_limit is None else memory
     job.cancel = cancel = ffi.from_buffer("int32_t[]", control.cancel_flag)
     job.progress = progress = ffi.from_buffer("uint32_t[]", control.progress_value)
     held += [values, statement, output, cancel, progress]

@@ -25,9 +25,11 @@ class Control:
     One side sets the flag and reads the progress, on any thread; the other side is the one C call that it is given to.
     """
 
-    __slots__ = ("cancel_flag", "phase", "progress_value")
+    __slots__ = ("cancel_flag", "memory_limit", "phase", "progress_value")
 
-    def __init__(self) -> None:
+    def __init__(self, memory_limit: int | None = None) -> None:
+        self.memory_limit = memory_limit
+        """Bytes that the proof may take while it is made; None: any number."""
         self.cancel_flag = bytearray(4)
         """An int32; nonzero asks to stop."""
         self.progress_value = bytearray(4)
@@ -73,7 +75,8 @@ class Backend(Protocol):
         """Makes the proof, with `zk` one that hides the private inputs.
 
         Raises:
-            ProgramError: The program, its inputs or its trace are wrong, or this backend has no such proofs.
+            ProgramError: The program, its inputs or its trace are wrong, this backend has no such proofs, or this one
+                cannot be made in `control.memory_limit` bytes.
             SecurityError: The program's shape cannot reach `security` proven bits.
             ProveError: Proving failed.
             ProvingCancelled: `control` was cancelled.
@@ -88,8 +91,14 @@ class Backend(Protocol):
         """
         ...
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:
-        """Predicts what `prove` costs, without any of its work."""
+    def cost(
+        self, program: Program, *, security: int, prefer: Prefer, zk: bool = False, memory_limit: int | None = None
+    ) -> Cost:
+        """Predicts what `prove` costs, without any of its work.
+
+        Raises:
+            ProgramError: The proof cannot be made in `memory_limit` bytes.
+        """
         ...
 
 

@@ -62,7 +62,9 @@ class StarkBackend:
         if reached < min_security:
             raise SecurityError(f"{reached:.1f} proven bits, fewer than {min_security}", reachable=reached)
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:
+    def cost(
+        self, program: Program, *, security: int, prefer: Prefer, zk: bool = False, memory_limit: int | None = None
+    ) -> Cost:
         """See `Backend.cost`. Does not count a user's own trace() and public_outputs()."""
         air = program.compiled(zk=zk)
         shape = shape_of(air)
@@ -70,7 +72,7 @@ class StarkBackend:
         return Cost(
             duration=SECONDS_PER_PROOF + SECONDS_PER_PREDICTED_NANOSECOND * predicted_time(shape, parameters),
             proof_bytes=HEADER_BYTES + STATEMENT_BYTES + proof_size(shape, parameters),
-            memory=prover.memory(air, parameters),
+            memory=prover.memory(air, parameters, memory_limit),
         )
 
 

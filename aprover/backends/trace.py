@@ -107,6 +107,13 @@ def _refuse_zk(zk: bool) -> None:
         raise ProgramError(field="zk", value=zk, allowed="False with the backend 'trace'")
 
 
+def _trace_bytes(air: CompiledAir, limit: int | None) -> int:
+    size = 4 * air.cells
+    if limit is not None and size > limit:
+        raise ProgramError(field="memory_limit", value=limit, allowed=f"at least the {size} bytes of this trace")
+    return size
+
+
 class TraceBackend:
     """See the module's docstring. Its security is that of the hash; `security` and `prefer` change nothing."""
 
@@ -127,6 +134,7 @@ class TraceBackend:
         generator in C is right by construction. A verifier checks both.
         """
         _refuse_zk(zk)
+        _trace_bytes(program.compiled(), control.memory_limit)
         check = program.native_trace() is None
         return Proof(self.name, program.statement(), commitment(program, control, check=check))
 
@@ -157,11 +165,19 @@ class TraceBackend:
         if again != proof.body:
             raise VerificationError(VerificationCode.TRACE_COMMITMENT, "the trace that was made again is another one")
 
-    def cost(self, program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Cost:  # noqa: ARG002
+    def cost(
+        self,
+        program: Program,
+        *,
+        security: int,  # noqa: ARG002
+        prefer: Prefer,  # noqa: ARG002
+        zk: bool = False,
+        memory_limit: int | None = None,
+    ) -> Cost:
         """See `Backend.cost`. Does not count a user's own trace()."""
         _refuse_zk(zk)
         air = program.compiled()
-        trace_bytes = 4 * air.cells
+        trace_bytes = _trace_bytes(air, memory_limit)
         duration = SECONDS_PER_PROOF + SECONDS_PER_BYTE * trace_bytes
         if program.native_trace() is None:
             duration += SECONDS_PER_CHECK + SECONDS_PER_CHECKED * sum(table.cost * table.height for table in air.tables)

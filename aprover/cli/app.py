@@ -22,6 +22,7 @@ __all__ = [
     "PROGRAMS",
     "PROOFS",
     "AsJson",
+    "MemoryLimit",
     "OwnProgram",
     "ProgramName",
     "Values",
@@ -106,6 +107,25 @@ OwnProgram = Annotated[
         "--program",
         help="module:Class of your own program, if the proof is about one. Its code is run.",
         autocompletion=complete_program,
+    ),
+]
+
+
+def _byte_count(text: str) -> int:
+    """``1000``, ``512K``, ``700M`` or ``1.5G``, by powers of 1,024."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].isalpha() else (text, "")
+    try:
+        return int(float(number) * 1024 ** ("", "K", "M", "G").index(unit))
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no number of bytes, as 1000, 512K, 700M or 1.5G") from None
+
+
+MemoryLimit = Annotated[
+    int | None,
+    typer.Option(
+        parser=_byte_count,
+        metavar="BYTES",
+        help="The most that making the proof may take, as 700M or 1.5G; slower, the same proof.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text, errors as well.")]

@@ -17,7 +17,7 @@ import aprover
 from aprover.errors import shown
 
 from . import report
-from .app import PROOFS, AsJson, OwnProgram, ProgramName, Values, app, optional_program, read_bounded
+from .app import PROOFS, AsJson, MemoryLimit, OwnProgram, ProgramName, Values, app, optional_program, read_bounded
 from .programs import build, find
 from .report import security_line
 
@@ -47,6 +47,7 @@ def prove(
     ] = Preference.TIME,
     zk: Annotated[bool, typer.Option("--zk", help="Hide the private inputs; slower.")] = False,
     check: Annotated[bool, typer.Option("--check", help="First name a broken constraint, if there is one.")] = False,
+    memory_limit: MemoryLimit = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +68,7 @@ def prove(
                     prefer=prefer.value,
                     zk=zk,
                     check=check,
+                    memory_limit=memory_limit,
                     progress=progress,
                 )
             )

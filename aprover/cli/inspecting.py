@@ -16,7 +16,7 @@ from aprover.testing import FreeColumn, find_underconstrained
 
 from . import report
 from .anatomy import Part, parts_of
-from .app import PROGRAMS, PROOFS, AsJson, ProgramName, Values, app, optional_program, read_bounded
+from .app import PROGRAMS, PROOFS, AsJson, MemoryLimit, ProgramName, Values, app, optional_program, read_bounded
 from .commands import Preference
 from .programs import SHIPPED, build, complete_program, described, find
 from .report import bits_text, security_line
@@ -146,13 +146,16 @@ def explain(
         Preference, typer.Option(help="A proof quick to make, a small one, or the fastest at any size.")
     ] = Preference.TIME,
     zk: Annotated[bool, typer.Option("--zk", help="Hide the private inputs; slower.")] = False,
+    memory_limit: MemoryLimit = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what PROGRAM's constraints are, what they cost, and what a proof of them will be like. Proves nothing."""
     with report.reporting(as_json, refusal=report.USAGE):
         instance = build(find(program), values or [])
         with report.running_own(program):
-            explanation = aprover.explain(instance, security=security, prefer=prefer.value, zk=zk)
+            explanation = aprover.explain(
+                instance, security=security, prefer=prefer.value, zk=zk, memory_limit=memory_limit
+            )
         if as_json:
             out: dict[str, Any] = report.jsonable(attrs.asdict(explanation))
             out["air"]["parameters"] = {name: report.jsonable(value) for name, value in explanation.air.parameters}

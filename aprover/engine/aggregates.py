@@ -8,7 +8,7 @@ from ..aggregate import AggregateProof
 from ..air import Program
 from ..air.check import check as check_trace
 from ..air.grouping import exact_inputs
-from ..backends import Control, Prefer, PreparedAggregate, prepare_aggregate
+from ..backends import Control, Prefer, PreparedAggregate, check_memory_limit, prepare_aggregate
 from ..errors import AproverError, ProgramError
 from ..proof import BackendName
 from .cost import Work, commitment_work
@@ -49,13 +49,23 @@ class AggregateRequest:
         ProgramError: When it is built: one of them is no program, or a setting is wrong.
     """
 
-    __slots__ = ("_check", "_prefer", "_prepared", "_programs", "_security", "_zk", "key")
+    __slots__ = ("_check", "_prefer", "_prepared", "_programs", "_security", "_zk", "key", "memory_limit")
 
     proves = True
     batched = False
     label = "aggregate"
 
-    def __init__(self, programs: Iterable[Program], security: int, prefer: Prefer, check: bool, zk: bool) -> None:
+    def __init__(
+        self,
+        programs: Iterable[Program],
+        security: int,
+        prefer: Prefer,
+        check: bool,
+        zk: bool,
+        memory_limit: int | None = None,
+    ) -> None:
+        check_memory_limit(memory_limit)
+        self.memory_limit = memory_limit
         check_settings(security=security, backend="stark", prefer=prefer, check=check, zk=zk)
         self._programs = tuple(programs)
         for program in self._programs:

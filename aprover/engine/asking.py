@@ -215,10 +215,13 @@ class Asking(EngineLife):
         priority: int = 0,
         deadline: float | None = None,
         cache: bool = True,
+        memory_limit: int | None = None,
         progress: Progress | None = None,
     ) -> Proof:
         """As `aprover.prove`, on this engine."""
-        request = Request(program, security, backend, prefer, check, zk)
+        if memory_limit is None:
+            memory_limit = self.memory_limit
+        request = Request(program, security, backend, prefer, check, zk, memory_limit)
         if priority != 0 or deadline is not None or cache is not True:
             check_options(priority, deadline, cache)
         port = self.port()
@@ -284,10 +287,13 @@ class Asking(EngineLife):
         priority: int = 0,
         deadline: float | None = None,
         cache: bool = True,
+        memory_limit: int | None = None,
         progress: Progress | None = None,
     ) -> Proof:
         """As `aprover.prove_sync`, on this engine."""
-        request = Request(program, security, backend, prefer, check, zk)
+        if memory_limit is None:
+            memory_limit = self.memory_limit
+        request = Request(program, security, backend, prefer, check, zk, memory_limit)
         check_options(priority, deadline, cache)
         job = self._open_story(request)
         try:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, overload
 
 from ..aggregate import AggregateProof
 from ..air import Program
-from ..backends import Prefer, check_security
+from ..backends import Prefer, check_memory_limit, check_security
 from ..proof import BackendName, Proof
 from ..statement import Statement
 from .aggregates import AggregateRequest, AnyRequest, check_aggregate
@@ -54,6 +54,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: Literal[False] = ...,
     ) -> AggregateProof: ...
 
@@ -71,6 +72,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: Literal[False] = ...,
     ) -> list[Proof]: ...
 
@@ -88,6 +90,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: bool,
     ) -> list[Proof | Exception]: ...
 
@@ -105,6 +108,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: bool = ...,
     ) -> Sequence[Proof | Exception] | AggregateProof: ...
 
@@ -121,14 +125,17 @@ class Batching(Asking):
         priority: int = 0,
         deadline: float | None = None,
         cache: bool = True,
+        memory_limit: int | None = None,
         return_exceptions: bool = False,
     ) -> Sequence[Proof | Exception] | AggregateProof:
         """As `aprover.prove_batch`, on this engine."""
-        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
+        if memory_limit is None:
+            memory_limit = self.memory_limit
+        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache, memory_limit)
         port = self.port()
         if aggregate:
             check_aggregate(backend, return_exceptions)
-            request = AggregateRequest(programs, security, prefer, check, zk)
+            request = AggregateRequest(programs, security, prefer, check, zk, memory_limit)
             return _only(await gather(self._window(port, [request], _itself, priority, deadline, cache), port))
         return settle(
             await gather(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
@@ -148,6 +155,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: Literal[False] = ...,
     ) -> AggregateProof: ...
 
@@ -165,6 +173,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: Literal[False] = ...,
     ) -> list[Proof]: ...
 
@@ -182,6 +191,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: bool,
     ) -> list[Proof | Exception]: ...
 
@@ -199,6 +209,7 @@ class Batching(Asking):
         priority: int = ...,
         deadline: float | None = ...,
         cache: bool = ...,
+        memory_limit: int | None = ...,
         return_exceptions: bool = ...,
     ) -> Sequence[Proof | Exception] | AggregateProof: ...
 
@@ -215,14 +226,17 @@ class Batching(Asking):
         priority: int = 0,
         deadline: float | None = None,
         cache: bool = True,
+        memory_limit: int | None = None,
         return_exceptions: bool = False,
     ) -> Sequence[Proof | Exception] | AggregateProof:
         """As `aprover.prove_batch_sync`, on this engine."""
-        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
+        if memory_limit is None:
+            memory_limit = self.memory_limit
+        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache, memory_limit)
         with self.thread_port() as port:
             if aggregate:
                 check_aggregate(backend, return_exceptions)
-                request = AggregateRequest(programs, security, prefer, check, zk)
+                request = AggregateRequest(programs, security, prefer, check, zk, memory_limit)
                 return _only(gather_sync(self._window(port, [request], _itself, priority, deadline, cache), port))
             return settle(
                 gather_sync(self._window(port, programs, make, priority, deadline, cache), port), return_exceptions
@@ -241,9 +255,12 @@ class Batching(Asking):
         priority: int = 0,
         deadline: float | None = None,
         cache: bool = True,
+        memory_limit: int | None = None,
     ) -> AsyncIterator[AsCompleted[Proof]]:
         """As `aprover.prove_as_completed`, on this engine."""
-        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache)
+        if memory_limit is None:
+            memory_limit = self.memory_limit
+        make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache, memory_limit)
         port = self.port()
         await port.check_cancelled()
         window: Window[Proof] = self._window(port, programs, make, priority, deadline, cache, keep=False)
@@ -368,11 +385,13 @@ def _proofs(
     priority: int,
     deadline: float | None,
     cache: bool,
+    memory_limit: int | None,
 ) -> Make:
     # Once, and not as so many failures.
     check_settings(security=security, backend=backend, prefer=prefer, check=check, zk=zk)
     check_options(priority, deadline, cache)
-    return lambda program: Request(program, security, backend, prefer, check, zk)
+    check_memory_limit(memory_limit)
+    return lambda program: Request(program, security, backend, prefer, check, zk, memory_limit)
 
 
 def _itself(request: AggregateRequest) -> AggregateRequest:

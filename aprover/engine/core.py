@@ -157,8 +157,9 @@ class Core(Placing):
         """Answers from the cache, joins an identical flight, or opens one.
 
         Args:
-            request: What it runs here is no code of a user: hash, equality, and `Request.known_work` if a flight is
-                opened. If that is None, a worker has to find out what the proof will cost.
+            request: It joins what is made under the same memory limit. What it runs here is no code of a user: hash,
+                equality, and `Request.known_work` if a flight is opened. If that is None, a worker has to find out what
+                the proof will cost.
             waiter: Made for this one request.
             priority: Larger goes first.
             deadline: On the core's clock. A hit is a hit even after it.
@@ -183,7 +184,7 @@ class Core(Placing):
                 count.refused += 1
                 return Expired()
             flight = self._flights.get(key)
-            if flight is not None and flight.joinable:
+            if flight is not None and flight.joinable and flight.request.memory_limit == request.memory_limit:
                 return self._join(flight, waiter, priority, deadline, cache, tick)
             if self._pending >= self._max_pending and self._on_overload == "raise":
                 count.rejected += 1

@@ -32,10 +32,13 @@ class Engine(Batching):
         backend: BackendName = "stark",
         prefer: Prefer = "time",
         zk: bool = False,
+        memory_limit: int | None = None,
     ) -> Estimate:
         """As `aprover.estimate`, by this engine's cost model and load."""
-        request = Request(program, security, backend, prefer, False, zk)
+        if memory_limit is None:
+            memory_limit = self.memory_limit
+        request = Request(program, security, backend, prefer, False, zk, memory_limit)
         duration, placement = self._core.predict(request.work())
         air = program.compiled()
-        cost = backend_named(backend).cost(program, security=security, prefer=prefer, zk=zk)
+        cost = backend_named(backend).cost(program, security=security, prefer=prefer, zk=zk, memory_limit=memory_limit)
         return Estimate(duration, placement.value, air.height, air.columns, cost.proof_bytes, cost.memory)

@@ -218,7 +218,7 @@ class Flight:
         self.request = request
         self.key: Hashable = request.key
         self.work = work
-        self.control = Control()
+        self.control = Control(request.memory_limit)
         self.predicted = predicted
         self.opened = opened
         self.seats: dict[Waiter, Seat] = {}

@@ -77,6 +77,7 @@ class EngineLife:
         cost: CostModel | None = None,
         cache_bytes: int = 256 * 2**20,
         max_pending: int = 10_000,
+        memory_limit: int | None = None,
         on_overload: Literal["wait", "raise"] = "wait",
         finish_abandoned: bool = False,
         trace: Trace = None,
@@ -87,6 +88,7 @@ class EngineLife:
     ) -> None:
         self.workers = usable_cores() if workers is None else workers
         self.max_pending = max_pending
+        self.memory_limit = memory_limit
         self.clock = clock
         self.events = Events(trace)
         self._forks = _forks

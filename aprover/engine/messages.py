@@ -73,6 +73,10 @@ class Request(Protocol):
         """What it would cost, if its shape is known by now. Quick; runs no code of a user."""
 
     @property
+    def memory_limit(self) -> int | None:
+        """Bytes that making it may take, which is no part of the key. It joins only what is made under the same."""
+
+    @property
     def proves(self) -> bool:
         """Whether the result is a proof, and not a verification of one."""
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import anyio
 
+from ..backends import check_memory_limit
 from ..errors import ProgramError
 from ..telemetry import Trace
 from .engine import Engine, Mode
@@ -99,6 +100,7 @@ async def open_engine(
     policy: Policy | None = None,
     cache_bytes: int = 256 * 2**20,
     max_pending: int = 10_000,
+    memory_limit: int | None = None,
     on_overload: Literal["wait", "raise"] = "wait",
     on_exit: Mode = "wait",
     finish_abandoned: bool = False,
@@ -112,16 +114,18 @@ async def open_engine(
 
     Cancellation: entering is a checkpoint under trio. Leaving the block normally with ``on_exit="wait"`` waits for
     all that is pending; if that is cancelled, or the block is left by an exception, or with ``on_exit="cancel"``,
-    what is queued is
-    dropped and what runs is stopped: within 10 milliseconds in C, but a user's own trace() cannot be stopped and is
-    waited for, shielded. Whoever still waits for a proof gets EngineClosed. Nothing of the engine outlives the block:
-    no thread, no task, no memory.
+    what is queued is dropped and what runs is stopped: within 10 milliseconds in C, but a user's own trace() cannot be
+    stopped and is waited for, shielded. Whoever still waits for a proof gets EngineClosed. Nothing of the engine
+    outlives the block: no thread, no task, no memory. A block that is never left, as on a loop that nobody runs any
+    more, ends when its task is thrown away, or else with the process; then a trace() is waited for five seconds.
 
     Args:
         workers: Threads; by default as many as there are usable cores.
         policy: Where proofs are made; by default `AdaptivePolicy()`.
         cache_bytes: The most that finished proofs, kept for those who ask again, may take. 0 keeps none.
         max_pending: How many different proofs may be queued or running.
+        memory_limit: Bytes that each proof may take while it is made, unless the request says another number; see
+            `prove`. As many proofs as there are workers are made at a time.
         on_overload: Whether a request for one more waits, or gets EngineOverloaded.
         on_exit: Whether leaving the block waits for what is pending, or cancels it.
         finish_abandoned: Whether a proof that is being made when the last who waited for it is cancelled is finished
@@ -136,10 +140,12 @@ async def open_engine(
 
     Raises:
         ProgramError: An argument is wrong.
+        TypeError: `trace` is none of what it may be.
         RuntimeError: On a thread without an event loop. Also at the end of the block, if the engine broke down for a
             bug in it, which is the cause; whoever waited has had EngineClosed.
     """
     _check(workers, cache_bytes, max_pending, on_overload, on_exit)
+    check_memory_limit(memory_limit)
     if type(finish_abandoned) is not bool:
         raise ProgramError(field="finish_abandoned", value=finish_abandoned, allowed="True or False")
     if aggregate not in ("off", "auto"):
@@ -149,6 +155,7 @@ async def open_engine(
         policy=policy,
         cache_bytes=cache_bytes,
         max_pending=max_pending,
+        memory_limit=memory_limit,
         on_overload=on_overload,
         finish_abandoned=finish_abandoned,
         aggregates=aggregate == "auto",
@@ -230,6 +237,8 @@ async def _supervised(engine: Engine, kind: str) -> AsyncIterator[anyio.Event]:
         engine.supervised_by(supervisor.set_timer, supervisor.stir)
 
         async def supervise(task_status: trio.TaskStatus[None]) -> None:
+            # Here, for Trio does not adopt a task that says it has started when that is not wanted any more.
+            await trio.lowlevel.checkpoint_if_cancelled()
             # Not for the cancellation of the block to end: it ends with the engine.
             with trio.CancelScope(shield=True):
                 await supervisor.run(task_status)

@@ -105,7 +105,8 @@ class Policy(Protocol):
 
         Args:
             count: How many pieces of work in C, each within `longest_inline`, came in this tick or wait since an
-            earlier. cost: Predicted seconds of all of them.
+                earlier one.
+            cost: Predicted seconds of all of them.
         """
         ...
 
@@ -141,7 +142,11 @@ class AdaptivePolicy:
         noise: A shorter wait for the interpreter after a C call is not looked at.
         largest_lag: While the loop comes later than this, only such work is inline as is shorter than a delivery.
         shortest_split: Proofs below are not split.
-        smallest_gain: Two threads have to get done so many times as much as one, for a proof to be split.
+        smallest_gain: Two threads have to get done so many times as much as one, for a proof to be split. This one and
+            `preference` are ratios.
+
+    Raises:
+        ValueError: An attribute is negative or not finite.
     """
 
     delivery: float = attrs.field(default=6e-6, validator=_seconds)

@@ -40,6 +40,7 @@ async def prove(
     priority: int = 0,
     deadline: float | None = None,
     cache: bool = True,
+    memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> Proof:
     """Proves that `program` was carried out correctly. Works under trio and under asyncio.
@@ -71,12 +72,17 @@ async def prove(
             is not begun. Under trio, the deadlines of the cancel scopes around the call count as well.
         cache: False neither takes a proof that was made before, nor keeps this one. It still shares with those who
             ask at the same time.
+        memory_limit: Bytes that the proof may take while it is made, apart from its own and those of committed
+            preprocessed columns; None for the engine's own limit (`open_engine`), which is none by default. A long
+            trace is then proved in less memory, down to a third, by computing twice what there is no room to keep. The
+            proof is the same byte for byte, so one that is in the cache serves whatever the limit; one that is under
+            way serves only requests with the same limit. `estimate` says what a proof takes.
         progress: Called on this loop, at most ten times a second, as long as the proof is waited for, with the phase
             (``"queued"``, ``"trace"`` or ``"prove"``) and how much of it is done; what it raises ends the wait.
 
     Raises:
-        ProgramError: The program, its inputs or an argument is wrong. With ``check=True`` also its subclass
-            `ConstraintError`.
+        ProgramError: The program, its inputs or an argument is wrong, or the proof cannot be made in `memory_limit`
+            bytes, which is found out before the work. With ``check=True`` also its subclass `ConstraintError`.
         SecurityError: The program's shape cannot reach `security` bits; `reachable` says how many it can.
         ProveError: Proving failed; `__cause__` says why.
         DeadlineExceeded: `deadline` passed first.
@@ -94,6 +100,7 @@ async def prove(
         priority=priority,
         deadline=deadline,
         cache=cache,
+        memory_limit=memory_limit,
         progress=progress,
     )
 
@@ -109,6 +116,7 @@ def prove_sync(
     priority: int = 0,
     deadline: float | None = None,
     cache: bool = True,
+    memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> Proof:
     """Like `prove`, for scripts and plain threads: blocks this thread. `deadline` is on `time.monotonic`.
@@ -129,6 +137,7 @@ def prove_sync(
         priority=priority,
         deadline=deadline,
         cache=cache,
+        memory_limit=memory_limit,
         progress=progress,
     )
 
@@ -140,6 +149,7 @@ def estimate(
     backend: BackendName = "stark",
     prefer: Prefer = "time",
     zk: bool = False,
+    memory_limit: int | None = None,
 ) -> Estimate:
     """Predicts what `prove` with the same arguments costs. Synchronous and quick; never runs the computation.
 
@@ -147,7 +157,9 @@ def estimate(
         ProgramError: An argument or the program is wrong.
         SecurityError: The program's shape cannot reach `security` bits; `reachable` says how many it can.
     """
-    return current_engine().estimate(program, security=security, backend=backend, prefer=prefer, zk=zk)
+    return current_engine().estimate(
+        program, security=security, backend=backend, prefer=prefer, zk=zk, memory_limit=memory_limit
+    )
 
 
 @overload
@@ -163,6 +175,7 @@ async def prove_batch(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: Literal[False] = ...,
 ) -> AggregateProof: ...
 
@@ -180,6 +193,7 @@ async def prove_batch(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[Proof]: ...
 
@@ -197,6 +211,7 @@ async def prove_batch(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: bool,
 ) -> list[Proof | Exception]: ...
 
@@ -214,6 +229,7 @@ async def prove_batch(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: bool = ...,
 ) -> Sequence[Proof | Exception] | AggregateProof: ...
 
@@ -230,6 +246,7 @@ async def prove_batch(
     priority: int = 0,
     deadline: float | None = None,
     cache: bool = True,
+    memory_limit: int | None = None,
     return_exceptions: bool = False,
 ) -> Sequence[Proof | Exception] | AggregateProof:
     """Proves each of `programs`, and returns the proofs in their order. Works under trio and under asyncio.
@@ -248,7 +265,8 @@ async def prove_batch(
         programs: Consumed as the batch goes on, on this loop; at once for an aggregate.
         aggregate: One `AggregateProof`, which is one request of the engine, and is kept and shared as such.
         return_exceptions: Put the exception of a failed request into its place, instead of raising at the end.
-        security, backend, prefer, zk, check, priority, deadline, cache: As for `prove`, for each.
+        security, backend, prefer, zk, check, priority, deadline, cache, memory_limit: As for `prove`,
+            for each.
 
     Raises:
         BatchError: At least one request failed; an exception group of the failures, whose `results` has the proofs and
@@ -267,6 +285,7 @@ async def prove_batch(
         priority=priority,
         deadline=deadline,
         cache=cache,
+        memory_limit=memory_limit,
         return_exceptions=return_exceptions,
     )
 
@@ -284,6 +303,7 @@ def prove_batch_sync(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: Literal[False] = ...,
 ) -> AggregateProof: ...
 
@@ -301,6 +321,7 @@ def prove_batch_sync(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[Proof]: ...
 
@@ -318,6 +339,7 @@ def prove_batch_sync(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: bool,
 ) -> list[Proof | Exception]: ...
 
@@ -335,6 +357,7 @@ def prove_batch_sync(
     priority: int = ...,
     deadline: float | None = ...,
     cache: bool = ...,
+    memory_limit: int | None = ...,
     return_exceptions: bool = ...,
 ) -> Sequence[Proof | Exception] | AggregateProof: ...
 
@@ -351,6 +374,7 @@ def prove_batch_sync(
     priority: int = 0,
     deadline: float | None = None,
     cache: bool = True,
+    memory_limit: int | None = None,
     return_exceptions: bool = False,
 ) -> Sequence[Proof | Exception] | AggregateProof:
     """Like `prove_batch`, for scripts: blocks this thread.
@@ -372,6 +396,7 @@ def prove_batch_sync(
         priority=priority,
         deadline=deadline,
         cache=cache,
+        memory_limit=memory_limit,
         return_exceptions=return_exceptions,
     )
 
@@ -387,6 +412,7 @@ def prove_as_completed(
     priority: int = 0,
     deadline: float | None = None,
     cache: bool = True,
+    memory_limit: int | None = None,
 ) -> AbstractAsyncContextManager[AsCompleted[Proof]]:
     """Proves each of `programs`, and gives each proof or failure as soon as it is there::
 
@@ -401,7 +427,8 @@ def prove_as_completed(
 
     Args:
         programs: Consumed as the iteration goes on, on this loop.
-        security, backend, prefer, zk, check, priority, deadline, cache: As for `prove`, for each.
+        security, backend, prefer, zk, check, priority, deadline, cache, memory_limit: As for `prove`,
+            for each.
 
     Raises:
         As `prove`: from `unwrap`, for each request; for wrong arguments, on entering.
@@ -416,6 +443,7 @@ def prove_as_completed(
         priority=priority,
         deadline=deadline,
         cache=cache,
+        memory_limit=memory_limit,
     )
 
 

@@ -19,6 +19,7 @@ from ..backends import (
     PreparedProof,
     Recipe,
     backend_named,
+    check_memory_limit,
     check_prefer,
     check_security,
     keep_commitment,
@@ -157,7 +158,7 @@ class Request:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    __slots__ = ("_recipe", "batched", "key", "program", "settings")
+    __slots__ = ("_recipe", "batched", "key", "memory_limit", "program", "settings")
 
     proves = True
 
@@ -169,6 +170,7 @@ class Request:
         prefer: Prefer,
         check: bool,
         zk: bool = False,
+        memory_limit: int | None = None,
     ) -> None:
         if not isinstance(program, Program):
             check_program(program)
@@ -179,6 +181,10 @@ class Request:
         else:
             check_settings(security=security, backend=backend, prefer=prefer, check=check, zk=zk)
             settings = (security, backend, prefer, check, zk)
+        if memory_limit is not None:
+            check_memory_limit(memory_limit)
+        self.memory_limit = memory_limit
+        """Bytes. Not in the key: the proof is the same, and whoever finds it made need not care how."""
         self.program = program
         self.settings = settings
         # Not the program itself, and not by its own methods, which a user may have overridden.
@@ -279,6 +285,7 @@ class VerifyRequest:
     proves = False
     batched = False
     key_bytes = 0
+    memory_limit = None
     label = "verify"
 
     def __init__(self, proof: Proof | AggregateProof | bytes, min_security: int, program: OwnPrograms) -> None:

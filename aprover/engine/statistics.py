@@ -17,6 +17,7 @@ class EngineStatistics:
     """
 
     requests: int = 0
+    """For proofs and for verifications, each of a batch counted."""
     hits: int = 0
     """Answered from the cache."""
     joins: int = 0
@@ -52,9 +53,13 @@ class EngineStatistics:
     queue_wait: float = 0.0
     """Seconds between opening and start, summed over the flights that started."""
     started: int = 0
+    """Flights that were begun; one that was stopped and wanted again is begun again."""
     cache_entries: int = 0
+    """Proofs that are kept, now."""
     cache_bytes: int = 0
+    """Bytes that these and their keys take, now."""
     evictions: int = 0
+    """Proofs that were kept, and dropped to make room."""
     parked: int = 0
     """Flights that wait for admission, now."""
     queued: int = 0
@@ -64,7 +69,9 @@ class EngineStatistics:
     waiters: int = 0
     """Waiters without an answer, now."""
     busy_workers: int = 0
+    """That make a batch or help with one, now."""
     idle_workers: int = 0
+    """That sleep, now; those that were woken and are on their way are neither."""
 
     @property
     def pending(self) -> int:

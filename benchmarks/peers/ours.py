@@ -1,4 +1,4 @@
-"""This project behind the interface of the other programs: ``python -m benchmarks.peers.ours 10 [size]``.
+"""This project behind the interface of the other programs: ``python -m benchmarks.peers.ours 10 [size | fastest]``.
 
 The statement is theirs: two columns, from 1 and 1, the last row's second value public. A number of proofs on standard
 input is answered by a line of JSON with nanoseconds of work, bytes and KiB. The time of a proof is that of
@@ -11,11 +11,11 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from aprover import Fibonacci, VerificationError, prover
 from aprover.proof import shape_of
-from aprover.security import choose
+from aprover.security import Prefer, choose
 
 
 def memory(name: str) -> int:
@@ -27,7 +27,7 @@ def memory(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def serve(log_rows: int, prefer: Literal["time", "size"]) -> None:
+def serve(log_rows: int, prefer: Prefer) -> None:
     """Answers until standard input ends."""
     program = Fibonacci(1 << log_rows, a=1, b=1)
     air, statement = program.compiled(), program.statement()
@@ -61,4 +61,4 @@ def serve(log_rows: int, prefer: Literal["time", "size"]) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), "size" if sys.argv[2:] == ["size"] else "time")
+    serve(int(sys.argv[1]), next((prefer for prefer in get_args(Prefer) if sys.argv[2:] == [prefer]), "time"))

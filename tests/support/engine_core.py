@@ -47,6 +47,7 @@ class FakeRequest:
     key_bytes: int = 16
     proves: bool = True
     known: Work | None = attrs.field(factory=lambda: work(100e-6))
+    memory_limit: int | None = None
 
     def known_work(self) -> Work | None:
         """What is known by now."""
