@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,15 @@ class TestLimits:
             make(programs)
         with pytest.raises(aprover.ConstraintError):
             make(programs, check=True)
+
+    def test_a_limit_of_memory_is_kept_or_refused(self) -> None:
+        """As for any proof: the bytes are the same, or it says how much is needed."""
+        programs = [Fibonacci(300, i) for i in range(64)]
+        free = make(programs, cache=False)
+        with pytest.raises(ProgramError, match="memory_limit") as caught:
+            make(programs, memory_limit=2**16)
+        needed = int(re.findall(r"at least the (\d+) bytes", str(caught.value))[0])
+        assert make(programs, memory_limit=needed, cache=False) == free
 
     def test_a_cancelled_aggregate_stops(self) -> None:
         """At the next look at the flag."""

@@ -19,7 +19,7 @@ from ..air import CompiledAir, Program
 from ..air.grouping import Group, group, native_arguments, publics_of
 from ..air.stacking import Stack, copies, fits, most_runs, public_count, refusal, stack
 from ..arenas import arena
-from ..errors import ProgramError, SecurityError
+from ..errors import ProgramError, ProveError, SecurityError
 from ..loading import c_parameters, ffi, lib, load
 from ..proof import shape_of
 from ..security import Parameters, Shape, TableShape, candidates, predicted_time, proof_size, security_report
@@ -203,8 +203,11 @@ def _prove(groups: Sequence[Group], order: Sequence[int], chosen: Layout, contro
     claims = encode_claims([_claim(one, at) for one, at in zip(groups, chosen.stacks, strict=True)], order)
     template, bound = _job(air, chosen.parameters)
     memory = prover.memory(air, chosen.parameters, control.memory_limit)
-    proof = np.empty(bound, dtype=np.uint8)
-    begin, size = arena(memory, control.memory_limit)
+    try:
+        proof = np.empty(bound, dtype=np.uint8)
+        begin, size = arena(memory, control.memory_limit)
+    except MemoryError as cause:
+        raise ProveError("not enough memory for the proof") from cause
     job = ffi.new("aprover_job *", template[0])
     held: list[object] = []
     job.publics = job.found = values = ffi.from_buffer("uint32_t[]", publics)

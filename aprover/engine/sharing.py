@@ -54,13 +54,13 @@ def share(flights: Sequence[Flight], predict: Callable[[Work], float]) -> dict[i
 
 
 def _alike(flights: Sequence[Flight]) -> dict[tuple[CompiledAir, int, Prefer], list[int]]:
-    """The places of flights with the same constraints and settings."""
+    """The places of flights with the same constraints and settings, masked proofs and limits of memory left out."""
     found: dict[tuple[CompiledAir, int, Prefer], list[int]] = {}
     for place, flight in enumerate(flights):
         request = cast(Request, flight.request)
         security, _, prefer, _, zk = request.settings
         air = request.program.compiled()
-        if not zk and refusal(air) is None:
+        if not zk and request.memory_limit is None and refusal(air) is None:
             found.setdefault((air, security, prefer), []).append(place)
     return found
 
