@@ -227,7 +227,10 @@ def programs(folder: Path) -> str:
     rows = [
         [
             name,
-            " + ".join(f"{height:,} x {width}" for height, width in zip(case["rows"], case["columns"], strict=True)),
+            "<br>".join(
+                f"2^{rows.bit_length() - 1} x {columns}"
+                for rows, columns in zip(case["rows"], case["columns"], strict=True)
+            ),
             seconds(case["prove"]),
             seconds(case["verify"]),
             kib(case["bytes"]),
@@ -237,7 +240,7 @@ def programs(folder: Path) -> str:
         ]
         for name, case in figures["cases"].items()
     ]
-    titles = ["", "rows x columns", "prove", "verify", "proof", "memory", "zk: times as long", "zk: proof"]
+    titles = ["", "rows x columns", "prove", "verify", "proof", "memory", "zk, times", "zk, proof"]
     waited = busy(case for both in figures["cases"].values() for case in (both, both["zk"]))
     return table(titles, rows) + (f"\n{waited.strip()}\n" if waited else "")
 

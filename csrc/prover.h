@@ -189,8 +189,9 @@ typedef struct {
     size_t used;
 } apr_bump;
 
-/* Long vectors are set apart by a cache line more than a power of two, so that parallel streams do not share cache sets. */
-static inline size_t apr_padded(size_t n) { return n < 1024 ? n : n + 16; }
+/* Long vectors are set apart by a cache line more than a power of two, so that parallel streams do not share cache sets; longer ones by a
+ * page and a line, so that these do not share those of the translation of addresses either. */
+static inline size_t apr_padded(size_t n) { return n < 1024 ? n : n < 8192 ? n + 16 : n + 1040; }
 /* Words between the columns of the subtrees' values, for as many subtrees as there may be on level t. */
 static inline size_t apr_subtree_stride(const apr_plan *plan, uint32_t t) {
     return apr_padded(((size_t)plan->queries * APR_SUBTREE_LEAVES) << apr_tree_log_arity(plan, t));
