@@ -9,9 +9,21 @@ import pytest
 import trio
 
 import aprover
-from aprover import AggregateMember, AlwaysOffload, Engine, Fibonacci, Poseidon2Chain, Program, ProgramError, ProveError
+from aprover import (
+    AggregateMember,
+    AlwaysInline,
+    AlwaysOffload,
+    Engine,
+    Fibonacci,
+    Poseidon2Chain,
+    Program,
+    ProgramError,
+    ProveError,
+)
+from aprover.engine.core import Core
 from aprover.engine.sharing import LEAST
 from tests.programs_for_tests import Tribonacci
+from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core
 
 
 async def prove_all(engine: Engine, programs: Sequence[Program], **settings: Any) -> list[Any]:
@@ -143,3 +155,30 @@ class TestTrouble:
         assert results[5] is None or aprover.verify(results[5]).public_inputs == (5, 1)
         for i, result in enumerate(results):
             assert i == 5 or aprover.verify(result).public_inputs == (i, 1)
+
+
+class TestBatches:
+    """What the deciding core does about it."""
+
+    @staticmethod
+    def submit(core: Core, count: int) -> None:
+        for i in range(count):
+            core.submit(FakeRequest(i), FakeWaiter("loop", i), tick=1, caller=i)
+
+    @pytest.mark.parametrize(("aggregates", "most"), [(False, 10), (True, 64)])
+    def test_batches_that_may_share_are_larger(self, aggregates: bool, most: int) -> None:
+        """Of requests of 0.1 ms each: as many as take 16 ms alone, instead of 1 ms."""
+        core = make_core(HandClock(), workers=1, aggregates=aggregates)
+        self.submit(core, 64)
+        core.dispatch("loop", tick=1)
+        batch: Any = core.pull("worker")[0]
+        assert most - 1 <= len(batch.flights) <= most
+
+    @pytest.mark.parametrize(
+        ("aggregates", "count", "inline"), [(False, 64, True), (True, 64, False), (True, 12, True)]
+    )
+    def test_many_that_may_share_are_not_made_on_the_loop(self, aggregates: bool, count: int, inline: bool) -> None:
+        """A worker makes them together, for less than the loop would take for a few."""
+        core = make_core(HandClock(), workers=1, aggregates=aggregates, policy=AlwaysInline())
+        self.submit(core, count)
+        assert (core.dispatch("loop", tick=2).batch is not None) == inline
