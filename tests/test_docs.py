@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+import aprover
+
 from .support.doc_pages import blocks_of, commands_of, differences, run_files_and_commands, run_session
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = Path(aprover.__file__).parent
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 CODE = re.compile(r"`([^`]+)`")
 PAGES = sorted(
@@ -47,9 +50,8 @@ class TestArchitecture:
 
     def test_every_part_of_the_package_is_in_its_table(self) -> None:
         """Each folder and module, but for the face and what everything may know."""
-        package = ROOT / "aprover"
-        parts = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
-        parts |= {path.name for path in package.glob("*.py") if not path.name.startswith("_")}
+        parts = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+        parts |= {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("_")}
         table = ARCHITECTURE.partition("## The parts\n")[2].partition("\n## ")[0]
         named = {
             name for row in table.splitlines() if row.startswith("| `") for name in CODE.findall(row.split("|")[1])
@@ -58,7 +60,7 @@ class TestArchitecture:
 
     def test_every_file_that_it_names_is_there(self) -> None:
         """Somewhere under the package, the C core or the root."""
-        paths = [f"/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "aprover").rglob("*.py")]
+        paths = [f"/aprover/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*.py")]
         paths += [f"/csrc/{path.name}" for path in (ROOT / "csrc").iterdir()]
         paths += [f"/tests/{path.name}" for path in (ROOT / "tests").iterdir()]
         names = re.findall(r"[\w/]+\.(?:py|c|h)\b", ARCHITECTURE)
