@@ -60,23 +60,23 @@ FEATURES = (
 """What is counted; `work_of` says how."""
 
 PRIOR_WEIGHTS = (
-    5.2e-06,
-    1.6e-05,
-    1.6e-06,
-    8.9e-11,
+    5.6e-06,
+    1.4e-05,
+    1.5e-06,
+    7.8e-11,
     1.9e-10,
     1.3e-10,
-    2.9e-10,
-    1.3e-08,
-    7.4e-06,
-    2.8e-08,
-    1.0e-11,
-    8.7e-09,
-    4.7e-07,
-    5.9e-09,
-    1.9e-09,
-    1.1e-08,
-    6.6e-11,
+    2.8e-10,
+    1.2e-08,
+    6.4e-06,
+    2.7e-08,
+    9.3e-12,
+    6.0e-09,
+    4.8e-07,
+    4.9e-09,
+    1.6e-09,
+    7.6e-09,
+    7.0e-11,
 )
 """Seconds for one of each of `FEATURES`: what decides before there is a fit.
 
