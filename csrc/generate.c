@@ -12,7 +12,7 @@ static aprover_status check_arguments(const uint32_t *arguments, size_t count, s
 }
 
 aprover_status apr_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace, size_t stride,
-                            uint32_t columns, uint32_t log_height, const int32_t *cancel) {
+                            uint32_t columns, uint32_t log_height, enum apr_path path, const int32_t *cancel) {
     if (trace == NULL || log_height > 24) return APROVER_ERROR_ARGUMENT;
     switch (generator) {
     case APROVER_GENERATOR_FIBONACCI:
@@ -22,7 +22,7 @@ aprover_status apr_generate(uint32_t generator, const uint32_t *arguments, size_
     case APROVER_GENERATOR_POSEIDON2_CHAIN:
         if (columns != apr_poseidon2_columns || check_arguments(arguments, count, 16) != APROVER_OK)
             return APROVER_ERROR_ARGUMENT;
-        return apr_trace_poseidon2_chain(trace, stride, log_height, arguments, cancel);
+        return apr_trace_poseidon2_chain(trace, stride, log_height, arguments, path, cancel);
     case APROVER_GENERATOR_SHA256:
         if (columns != apr_sha256_columns || arguments == NULL) return APROVER_ERROR_ARGUMENT;
         return apr_trace_sha256(trace, stride, log_height, arguments, count, cancel);
@@ -34,7 +34,8 @@ aprover_status apr_generate(uint32_t generator, const uint32_t *arguments, size_
 aprover_status aprover_generate(uint32_t generator, const uint32_t *arguments, size_t count, uint32_t *trace,
                                 uint32_t columns, uint32_t log_height, const int32_t *cancel) {
     if (log_height > 24) return APROVER_ERROR_ARGUMENT;
-    return apr_generate(generator, arguments, count, trace, (size_t)1 << log_height, columns, log_height, cancel);
+    return apr_generate(generator, arguments, count, trace, (size_t)1 << log_height, columns, log_height, APR_PATH_AUTO,
+                        cancel);
 }
 
 void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t length, uint8_t out[32]) {
@@ -43,7 +44,7 @@ void aprover_blake3_keyed(const uint8_t key[32], const uint8_t *data, size_t len
 
 aprover_status aprover_poseidon2_chain(uint32_t state[16], uint64_t count, const int32_t *cancel) {
     if (state == NULL || check_arguments(state, 16, 16) != APROVER_OK) return APROVER_ERROR_ARGUMENT;
-    return apr_poseidon2_chain(state, count, cancel);
+    return apr_poseidon2_chain(state, count, APR_PATH_AUTO, cancel);
 }
 
 uint32_t aprover_path(uint32_t path) {

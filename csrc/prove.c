@@ -130,7 +130,8 @@ static aprover_status generate_members(const apr_prover *p, const aprover_member
         const size_t slot = m->first + i;
         uint32_t *at = p->tables[m->table].trace + (slot >> table->log_slots) * m->columns * k + (slot & (slots - 1)) * (k / slots);
         const aprover_status status = apr_generate(m->generator, m->arguments + i * m->arguments_count, m->arguments_count, at, k,
-                                                   m->columns, table->log_height - table->log_slots, p->job->cancel);
+                                                   m->columns, table->log_height - table->log_slots,
+                                                   (enum apr_path)p->job->path, p->job->cancel);
         if (status != APROVER_OK) return status;
         if (apr_stopped(p)) return APROVER_CANCELLED;
     }
@@ -144,8 +145,9 @@ static aprover_status generate(const apr_prover *p) {
         if (status != APROVER_OK) return status;
     }
     if (job->generator == APROVER_GENERATOR_NONE) return APROVER_OK;
-    return aprover_generate(job->generator, job->arguments, job->arguments_count, p->tables[0].trace, job->air->table[0].columns,
-                            job->air->table[0].log_height, job->cancel);
+    const apr_table *table = p->tables[0].table;
+    return apr_generate(job->generator, job->arguments, job->arguments_count, p->tables[0].trace, (size_t)1 << table->log_height,
+                        table->columns, table->log_height, (enum apr_path)job->path, job->cancel);
 }
 
 /* Public values that only the trace knows. */

@@ -144,6 +144,15 @@ static inline v8 v8_canonical(v8 a) {
     return _mm256_min_epu32(t, _mm256_add_epi32(t, p));
 }
 
+/* Places within the vector, as vec_portable.h defines them. */
+static inline v8 v8_next_of_four(v8 a) { return _mm256_shuffle_epi32(a, 0x39); }
+static inline v8 v8_swap_pairs(v8 a) { return _mm256_shuffle_epi32(a, 0x4e); }
+static inline v8 v8_swap_halves(v8 a) { return _mm256_permute4x64_epi64(a, 0x4e); }
+static inline uint32_t v8_first(v8 a) { return (uint32_t)_mm256_cvtsi256_si32(a); }
+static inline v8 v8_with_first(v8 a, uint32_t x) {
+    return _mm256_blend_epi32(a, _mm256_castsi128_si256(_mm_cvtsi32_si128((int)x)), 1);
+}
+
 static inline v8 v8_add32(v8 a, v8 b) { return _mm256_add_epi32(a, b); }
 static inline v8 v8_xor(v8 a, v8 b) { return _mm256_xor_si256(a, b); }
 static inline v8 v8_or(v8 a, v8 b) { return _mm256_or_si256(a, b); }

@@ -109,6 +109,16 @@ static inline void v8_butterfly_interpolate(v8 *a, v8 *b, v8_split t) {
 /* Out of Montgomery form: canonical words. */
 static inline v8 v8_canonical(v8 a) { V8_LANES(fp_to_u32(a.w[i])); }
 
+/* places within the vector: in each half lane i + 1 mod 4, or i + 2 mod 4, in the place of i; the halves exchanged; lane 0 */
+static inline v8 v8_next_of_four(v8 a) { V8_LANES(a.w[(i & 4) | ((i + 1) & 3)]); }
+static inline v8 v8_swap_pairs(v8 a) { V8_LANES(a.w[i ^ 2]); }
+static inline v8 v8_swap_halves(v8 a) { V8_LANES(a.w[i ^ 4]); }
+static inline uint32_t v8_first(v8 a) { return a.w[0]; }
+static inline v8 v8_with_first(v8 a, uint32_t x) {
+    a.w[0] = x;
+    return a;
+}
+
 /* raw words */
 static inline v8 v8_add32(v8 a, v8 b) { V8_LANES(a.w[i] + b.w[i]); }
 static inline v8 v8_xor(v8 a, v8 b) { V8_LANES(a.w[i] ^ b.w[i]); }
