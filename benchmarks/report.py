@@ -23,6 +23,9 @@ WANTED_RATIO = 10.0
 SHOWN = (5, 10, 20)
 """log2 of the rows of which everything is shown."""
 WANTED_SHARE = 0.6
+WIDE = "Poseidon2Chain(2^14)"
+WANTED_PERMUTATIONS = 150_000
+"""A second, on one core, in a trace with one permutation a row."""
 WANTED_LANES = 1.2
 """What several proofs side by side would have to win to be worth a second prover in C."""
 NOT_MEASURED = "Not measured yet."
@@ -216,7 +219,24 @@ def sweep(folder: Path) -> str:
             f"\nFrom 2^10 to 2^22 rows the time grows {figures['growth']:.2f} times as much as n log n would: "
             f"{verdict} n log n.{busy(figures['cases'].values())}\n"
         )
-    return text + picture("Time, size and memory", "sweep")
+    return text + wide(figures["cases"]) + picture("Time, size and memory", "sweep")
+
+
+def wide(cases: dict[str, Figures]) -> str:
+    """One sentence on Poseidon2 permutations a second, and on the target for them."""
+    case = cases.get(WIDE)
+    if case is None:
+        return ""
+    fastest = case["fastest"]
+    usual, most = case["rows"] / case["prove"], case["rows"] / fastest["prove"]
+    ways = {"as usual too": usual, 'with `prefer="fastest"`': most}
+    met = next((f"met {way}" for way, rate in ways.items() if rate >= WANTED_PERMUTATIONS), "missed")
+    return (
+        f"\nPoseidon2, one permutation a row, {case['rows']:,} rows of {case['columns']} columns: "
+        f'{usual:,.0f} permutations a second as usual, {most:,.0f} with `prefer="fastest"` '
+        f"(blowup {fastest['blowup']}, {fastest['queries']} queries, {fastest['grinding_bits']} bits of grinding, "
+        f"{kib(fastest['bytes'])}). The target of {WANTED_PERMUTATIONS:,} is {met}.\n"
+    )
 
 
 def programs(folder: Path) -> str:
@@ -389,6 +409,16 @@ def face_of_sizes(folder: Path) -> list[list[str]]:
     return rows
 
 
+def face_of_hashes(folder: Path) -> list[str]:
+    """Wide traces."""
+    case = (load("speed", folder) or {"cases": {}})["cases"].get(WIDE)
+    said = case and (
+        f"{case['rows'] / case['prove']:,.0f} permutations a second, "
+        f'{case["rows"] / case["fastest"]["prove"]:,.0f} with `prefer="fastest"`'
+    )
+    return ["Poseidon2, 2^14 rows of one permutation, on one core", said or NOT_MEASURED, "`make bench`"]
+
+
 def face_of_peers(folder: Path) -> list[str]:
     """The fastest other prover."""
     figures = load("peers", folder)
@@ -427,7 +457,7 @@ def face_of_aggregates(folder: Path) -> list[str]:
 
 def face(folder: Path) -> str:
     """The table of the README: a few figures, and what repeats each."""
-    others = (face_of_peers, face_of_engine, face_of_aggregates, face_of_masks)
+    others = (face_of_hashes, face_of_peers, face_of_engine, face_of_aggregates, face_of_masks)
     rows = [*face_of_sizes(folder), *(row(folder) for row in others)]
     return "".join(
         f"| {' | '.join(cells)} |\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,25 @@ class TestPage:
         row = "| 256 Fibonacci(20), time | 2.00 µs | 3.00 µs | 4.00 µs | 30.0 µs | 64.0 KiB | 256.0 KiB | 200 µs |"
         assert row in BLOCKS["aggregates"](tmp_path)
         assert "3.00 µs a statement; 64.0 KiB, verified in 200 µs" in BLOCKS["face"](tmp_path)
+
+    @pytest.mark.parametrize(
+        ("usual", "most", "verdict"),
+        [(0.16384, 0.08192, 'met with `prefer="fastest"`'), (0.1, 0.08, "met as usual too"), (0.2, 0.11, "missed")],
+    )
+    def test_wide_traces_are_told_in_permutations_a_second(
+        self, tmp_path: Path, usual: float, most: float, verdict: str
+    ) -> None:
+        """Rows over seconds, with the usual parameters and without the limit of size, in both documents."""
+        chosen: dict[str, Any] = {"blowup": 2, "queries": 168, "grinding_bits": 18, "bytes": 2**18, "prove": most}
+        case = chosen | {"rows": 2**14, "columns": 298, "prove": usual, "prove_together": usual, "verify": 1e-3}
+        case |= {"mib": 1, "bits": 100, "waited": 0, "fastest": chosen}
+        figures = {"growth": None, "cases": {"Poseidon2Chain(2^14)": case}}
+        (tmp_path / "speed.json").write_text(json.dumps(figures))
+        rates = f"{2**14 / usual:,.0f} permutations a second", f'{2**14 / most:,.0f} with `prefer="fastest"`'
+        page = BLOCKS["sweep"](tmp_path)
+        assert f"{rates[0]} as usual, {rates[1]} (blowup 2, 168 queries, 18 bits of grinding, 256.0 KiB)" in page
+        assert f"The target of 150,000 is {verdict}." in page
+        assert ", ".join(rates) in BLOCKS["face"](tmp_path)
 
     def test_a_block_that_was_edited_by_hand_is_made_anew(self, tmp_path: Path) -> None:
         """What stands in a block never matters; without figures it says so."""
