@@ -26,6 +26,7 @@ typedef struct {
     uint32_t *periodic;    /* periodic_words() of each */
     uint32_t *period;      /* one period while it is made */
     uint32_t *sums;        /* five blocks for each exemption up to the largest */
+    uint32_t *pending;     /* a block: a constraint's value that waits for the next */
     uint32_t *powers;      /* w^0 .. w^(block-1) of the coset's w */
     uint32_t *slot_powers; /* their powers by the number of slots, if there are several */
     uint32_t *vanishing;   /* 1 / (x^k - 1), max(its period, block) words */
@@ -67,6 +68,7 @@ static scratch_map carve(const aprover_air *air, const apr_table *table, uint32_
     TAKE(periodic, periodic, uint32_t);
     TAKE(period, log_size > table->log_height ? period : 0, uint32_t);
     TAKE(sums, (size_t)BLOCK * FX_DEGREE * (table->max_offset + 1), uint32_t);
+    TAKE(pending, BLOCK, uint32_t);
     TAKE(powers, BLOCK, uint32_t);
     TAKE(slot_powers, table->log_slots > 0 ? BLOCK : 0, uint32_t);
     TAKE(vanishing, block_or((size_t)1 << (log_size - table->log_height)), uint32_t);
@@ -177,10 +179,41 @@ static void add_to_sum(uint32_t *sum, operand a, fx alpha, size_t count) {
     }
 }
 
+/* Two at once share the reduction: 2 p^2 < 2^32 p, its bound. */
+static void add_pair_to_sum(uint32_t *sum, const uint32_t *a, fx alpha, operand b, fx beta, size_t count) {
+    for (size_t i = 0; i < count; i += LANES, b.at += b.step) {
+        const v8_split x = v8_split_of(v8_loadu(a + i)), y = v8_split_of(v8_loadu(b.at));
+        for (int e = 0; e < FX_DEGREE; e++) {
+            uint32_t *to = sum + BLOCK * e + i;
+            const v8_wide both = v8_wide_add(v8_wide_mul(x, v8_split_set1(alpha.c[e])), v8_wide_mul(y, v8_split_set1(beta.c[e])));
+            v8_storeu(to, v8_add(v8_loadu(to), v8_wide_reduce(both)));
+        }
+    }
+}
+
+/* The value of constraint `number`; of each two that follow each other with the same exemption the first waits for the
+ * second, in a copy, since its register may be used again. */
+static int add_constraint(const apr_air_coset *c, const scratch_map *m, uint32_t number, operand a, int waits, size_t count) {
+    const apr_table *table = c->table;
+    const uint8_t *exemption = table->exemption;
+    uint32_t *sum = m->sums + (size_t)BLOCK * FX_DEGREE * exemption[number];
+    if (waits) {
+        add_pair_to_sum(sum, m->pending, c->alphas[number - 1], a, c->alphas[number], count);
+        return 0;
+    }
+    if (number + 1 == table->asserts || exemption[number + 1] != exemption[number]) {
+        add_to_sum(sum, a, c->alphas[number], count);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i += LANES, a.at += a.step) v8_storeu(m->pending + i, v8_loadu(a.at));
+    return 1;
+}
+
 /* Without alphas the constraints are passed over: only the registers are wanted. */
 static void run_code(const apr_air_coset *c, const scratch_map *m, size_t count) {
     const apr_table *table = c->table;
     uint32_t number = 0;
+    int waits = 0;
     for (uint32_t n = 0; n < table->instructions; n++) {
         const apr_instruction in = table->code[n];
         operand a = m->operands[in.a], b = m->operands[in.b];
@@ -197,7 +230,7 @@ static void run_code(const apr_air_coset *c, const scratch_map *m, size_t count)
             break;
         default:
             if (c->alphas == NULL) break;
-            add_to_sum(m->sums + (size_t)BLOCK * FX_DEGREE * table->exemption[number], a, c->alphas[number], count);
+            waits = add_constraint(c, m, number, a, waits, count);
             number++;
         }
     }
