@@ -141,7 +141,7 @@ UNKNOWN_SECONDS = 5e-3
 """What such work is taken to last, until it is known."""
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=512)
 def work_of(
     shape: Shape,
     parameters: Parameters,

@@ -137,7 +137,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_lock)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=512)
 def _stark_work(air: CompiledAir, parameters: Parameters, trace: str | None) -> Work:
     instructions = tuple(table.cost for table in air.tables)
     memory = prover.memory(air, parameters)

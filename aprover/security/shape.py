@@ -243,7 +243,7 @@ def _log_kappa(table: TableShape, masks: int) -> int:
     return log
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=512)
 def _layout(shape: Shape, masked_queries: int) -> Layout:
     masks = [table.masks(masked_queries) if masked_queries else 0 for table in shape.tables]
     log_kappas = [_log_kappa(table, mask) for table, mask in zip(shape.tables, masks, strict=True)]
