@@ -416,7 +416,7 @@ def face_of_hashes(folder: Path) -> list[str]:
         f"{case['rows'] / case['prove']:,.0f} permutations a second, "
         f'{case["rows"] / case["fastest"]["prove"]:,.0f} with `prefer="fastest"`'
     )
-    return ["Poseidon2, 2^14 rows of one permutation, on one core", said or NOT_MEASURED, "`make bench`"]
+    return ["Poseidon2, 2^14 rows, on one core", said or NOT_MEASURED, "`make bench`"]
 
 
 def face_of_peers(folder: Path) -> list[str]:
