@@ -24,10 +24,11 @@ async def main() -> None:
 
     structlog.configure(processors=[merge_contextvars, structlog.dev.ConsoleRenderer(colors=False)])
     with aprover.capture_timeline() as timeline:
-        async with trio.open_nursery() as nursery:
-            for user in ("ada", "emmy"):
-                nursery.start_soon(serve, user, program)
-        await serve("sofia", program)
+        async with aprover.open_engine():  # once it is left, its workers have said all that they had to say
+            async with trio.open_nursery() as nursery:
+                for user in ("ada", "emmy"):
+                    nursery.start_soon(serve, user, program)
+            await serve("sofia", program)
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.jsonl"
