@@ -142,8 +142,8 @@ for thread in threads:
     thread.start()
 while current_engine().statistics().waiters < 4:
     time.sleep(0.001)
-say_ready()
 try:
+    say_ready()
     for thread in threads:
         thread.join()
 except KeyboardInterrupt as error:

