@@ -124,6 +124,10 @@ def _decode_claims(data: bytes) -> tuple[tuple[ClaimGroup, ...], bytes]:
     return groups, order
 
 
+def _public_bytes(groups: Sequence[ClaimGroup]) -> int:
+    return 4 * sum(one.count * one.width for one in groups)
+
+
 def _decode_group(reader: ValueReader) -> ClaimGroup:
     program, parameters, inputs, outputs = (reader.value() for _ in range(4))
     count, log_slots = reader.number(4), reader.number(1)
@@ -173,14 +177,20 @@ class AggregateProof:
 
     @functools.cached_property
     def _parsed(self) -> tuple[tuple[ClaimGroup, ...], bytes]:
-        return _decode_claims(self.claims)
+        groups, order = _decode_claims(self.claims)
+        if len(self.publics) != _public_bytes(groups):
+            raise _malformed(f"{len(self.publics)} bytes of public values; {_public_bytes(groups)} are claimed")
+        if self.publics and int(self.public_values.max()) >= P:
+            raise ProofFormatError(VerificationCode.NON_CANONICAL, "a public value of the aggregate is not below p")
+        return groups, order
 
     @property
     def groups(self) -> tuple[ClaimGroup, ...]:
         """The statements' programs and parameters, each once.
 
         Raises:
-            ProofFormatError: Code ``ENVELOPE``: the claims are malformed; `from_bytes` would have refused them.
+            ProofFormatError: Code ``ENVELOPE`` or ``NON_CANONICAL``: the claims or the public values are malformed;
+                `from_bytes` would have refused them.
         """
         return self._parsed[0]
 
@@ -312,15 +322,9 @@ class AggregateProof:
         length = _open(data)
         end = HEADER_BYTES + length
         claims = bytes(data[HEADER_BYTES:end])
-        groups, _ = parsed = _decode_claims(claims)
-        size = 4 * sum(one.count * one.width for one in groups)
-        publics = bytes(data[end : end + size])
-        if len(publics) != size:
-            raise _malformed("public values are missing")
-        if size and int(np.frombuffer(publics, dtype="<u4").max()) >= P:
-            raise ProofFormatError(VerificationCode.NON_CANONICAL, "a public value of the aggregate is not below p")
-        made = cls(claims, publics, bytes(data[end + size :]))
-        made.__dict__["_parsed"] = parsed
+        split = end + _public_bytes(_decode_claims(claims)[0])
+        made = cls(claims, bytes(data[end:split]), bytes(data[split:]))
+        _ = made.groups  # which refuses malformed ones
         return made
 
     @property

@@ -111,7 +111,7 @@ def statements(programs: Sequence[Program]) -> tuple[Statement, ...]:
 
 
 def make(programs: Sequence[Program], **changes: Any) -> AggregateProof:
-    made: AggregateProof = aprover.prove_batch_sync(programs, aggregate=True, **changes)
+    made: AggregateProof = aprover.prove_batch_sync(programs, **({"aggregate": True} | changes))
     return made
 
 
@@ -269,7 +269,15 @@ class TestLimits:
             make([Fibonacci(20)] * 30_000)
 
     @pytest.mark.parametrize(
-        "changes", [{"backend": "trace"}, {"return_exceptions": True}, {"security": 0}, {"zk": 1}, {"prefer": "fun"}]
+        "changes",
+        [
+            {"backend": "trace"},
+            {"return_exceptions": True},
+            {"security": 0},
+            {"zk": 1},
+            {"prefer": "fun"},
+            {"aggregate": "auto"},
+        ],
     )
     def test_settings_are_checked(self, changes: dict[str, Any]) -> None:
         """An aggregate is a STARK proof, and either there or not."""
@@ -479,6 +487,15 @@ class TestBytes:
         with pytest.raises(VerificationError) as caught:
             aprover.reference.verify(data)
         assert caught.value.code == "NON_CANONICAL"
+
+    @pytest.mark.parametrize("alter", [lambda _: b"", lambda publics: publics[:-1], lambda publics: publics + bytes(4)])
+    def test_there_are_as_many_public_values_as_claimed(
+        self, alike: AggregateProof, alter: Callable[[bytes], bytes]
+    ) -> None:
+        """An aggregate that never went through `from_bytes` is refused as well."""
+        with pytest.raises(VerificationError) as caught:
+            aprover.verify(AggregateProof(alike.claims, alter(alike.publics), alike.body))
+        assert caught.value.code == "ENVELOPE"
 
     def test_orders_are_checked(self, mixed: AggregateProof) -> None:
         """Groups are numbered by their first statements, and have as many as they say."""

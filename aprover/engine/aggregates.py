@@ -17,8 +17,12 @@ from .request import Request, VerifyRequest, as_prove_error, check_program, chec
 __all__ = ["AggregateRequest", "AnyRequest", "check_aggregate"]
 
 
-def check_aggregate(backend: BackendName, return_exceptions: bool) -> None:
-    """Raises ProgramError for a setting that an aggregate does not have."""
+def check_aggregate(aggregate: bool, backend: BackendName, return_exceptions: bool) -> None:
+    """Raises ProgramError if `aggregate` is no bool, or for a setting that an aggregate does not have."""
+    if not isinstance(aggregate, bool):
+        raise ProgramError(field="aggregate", value=aggregate, allowed="True or False")
+    if not aggregate:
+        return
     if backend != "stark":
         raise ProgramError(field="backend", value=backend, allowed="'stark', with aggregate=True")
     if return_exceptions is not False:

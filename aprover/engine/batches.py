@@ -132,9 +132,9 @@ class Batching(Asking):
         if memory_limit is None:
             memory_limit = self.memory_limit
         make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache, memory_limit)
+        check_aggregate(aggregate, backend, return_exceptions)
         port = self.port()
         if aggregate:
-            check_aggregate(backend, return_exceptions)
             request = AggregateRequest(programs, security, prefer, check, zk, memory_limit)
             return _only(await gather(self._window(port, [request], _itself, priority, deadline, cache), port))
         return settle(
@@ -233,9 +233,9 @@ class Batching(Asking):
         if memory_limit is None:
             memory_limit = self.memory_limit
         make = _proofs(security, backend, prefer, zk, check, priority, deadline, cache, memory_limit)
+        check_aggregate(aggregate, backend, return_exceptions)
         with self.thread_port() as port:
             if aggregate:
-                check_aggregate(backend, return_exceptions)
                 request = AggregateRequest(programs, security, prefer, check, zk, memory_limit)
                 return _only(gather_sync(self._window(port, [request], _itself, priority, deadline, cache), port))
             return settle(
