@@ -195,7 +195,7 @@ def _caps(air: CompiledAir, variant: _Variant) -> list[bytes]:  # noqa: ARG001 -
 @functools.lru_cache(maxsize=KEPT_COMMITMENTS)
 def _kept(air: CompiledAir, parameters: Parameters) -> Preprocessed:
     made = _commit(air, parameters)
-    _caps(air, _variant(air, parameters)).append(made.caps)
+    _caps(air, _variant(air, parameters))[:] = [made.caps]
     return made
 
 
