@@ -32,7 +32,8 @@ from .loading import (
     shape_in_c,
 )
 from .programs import poseidon2
-from .security import Parameters
+from .proof import shape_of
+from .security import Parameters, Shape
 from .statement import Statement
 
 __all__ = [
@@ -184,11 +185,13 @@ class Plan:
     Attributes:
         form: The constraints, and the form of the statements.
         parameters: How to prove.
+        shape: What the security of these proofs depends on besides.
         memory: Bytes of arena that one thread needs.
     """
 
     form: Form
     parameters: Parameters
+    shape: Shape
     memory: int
     _proof_bound: int
     _job: Any
@@ -219,7 +222,7 @@ def plan_of(form: Form, parameters: Parameters) -> Plan:
     job = ffi.new("aprover_job *")
     job.air, job.parameters, job.proof_capacity = loaded.pointer, in_c[0], bound
     has_preprocessed = any(table.preprocessed for table in air.tables)
-    return Plan(form, parameters, size, bound, job, loaded, has_preprocessed, not air.filling.is_empty)
+    return Plan(form, parameters, shape_of(air), size, bound, job, loaded, has_preprocessed, not air.filling.is_empty)
 
 
 @attrs.define(eq=False)
@@ -323,22 +326,24 @@ def prepare_by(plan: Plan, program: Program, *, control: Flags | None = None, pa
     except MemoryError as cause:
         raise ProveError("not enough memory for the proof") from cause
     job = ffi.new("aprover_job *", plan._job[0])
-    job.publics = publics = ffi.new("uint32_t[]", values)
+    native = None if plan._is_filled else program.native_trace()
+    if native is None:
+        job.publics = words = ffi.new("uint32_t[]", values)
+    else:
+        generator, arguments = native
+        job.publics = words = ffi.new("uint32_t[]", [*values, *arguments])
+        job.generator, job.arguments, job.arguments_count = generator, words + len(values), len(arguments)
     job.statement = statement_bytes = ffi.from_buffer("uint8_t[]", data)
     job.statement_length = len(data)
     job.proof = proof
-    job.path = PATHS[path]
-    owned: tuple[object, ...] = (publics, statement_bytes)
+    if path != "auto":
+        job.path = PATHS[path]
+    owned: tuple[object, ...] = (words, statement_bytes)
+    entropy = None
     if control is not None:
         job.cancel = cancel = ffi.from_buffer("int32_t[]", control.cancel_flag)
         job.progress = progress = ffi.from_buffer("uint32_t[]", control.progress_value)
-        owned += (cancel, progress)
-    native = None if plan._is_filled else program.native_trace()
-    entropy = None
-    if native is not None:
-        job.generator, job.arguments_count = native[0], len(native[1])
-        job.arguments = arguments = ffi.new("uint32_t[]", native[1])
-        owned += (arguments,)
+        owned = (words, statement_bytes, cancel, progress)
     if plan._has_preprocessed:
         commitment = preprocessed(plan.air, plan.parameters)
         assert commitment is not None

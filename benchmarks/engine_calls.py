@@ -16,9 +16,11 @@ import trio
 
 import aprover
 from aprover import AlwaysInline, AlwaysOffload, Engine, Fibonacci
-from aprover.backends import Control, prove_prepared
+from aprover.arenas import arena
+from aprover.backends import Control
 from aprover.engine.cost import FEATURES, Work
 from aprover.engine.ports import Waiter
+from aprover.loading import ffi, lib
 from aprover.telemetry import Events
 
 from .measuring import (
@@ -99,10 +101,14 @@ async def _inline(engine: Engine, rounds: int) -> tuple[float, float, float]:
 
     async def bare() -> float:
         prepared = request_of(fresh(SMALL)).prepare(Control())
+        job, errors = prepared._job, ffi.new("aprover_error[]", 1)
+        job.arena, job.arena_bytes = arena(prepared.memory)
         await _pass()
         begun = time.perf_counter()
-        prove_prepared([prepared])
-        return time.perf_counter() - begun
+        lib.aprover_prove_batch(job, 1, errors)
+        seconds = time.perf_counter() - begun
+        assert job.status == lib.APROVER_OK
+        return seconds
 
     async def prepared() -> float:
         program = fresh(SMALL)

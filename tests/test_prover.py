@@ -16,7 +16,7 @@ import aprover
 from aprover import loading, prover
 from aprover.air import AirBuilder, CompiledAir, Program, private
 from aprover.air.field import P
-from aprover.backends import Control, backend_named, prepare_proof, prove_prepared, recipe_for
+from aprover.backends import Control, backend_named, plan_for, prepare_proof, prove_prepared
 from aprover.errors import ProgramError, ProofFormatError, ProveError, VerificationCode, VerificationError
 from aprover.programs import Fibonacci, FibonacciU64, Poseidon2Chain
 from aprover.proof import Proof, shape_of
@@ -191,7 +191,7 @@ class TestZeroKnowledge:
     def test_both_ways_to_a_backend_mask(self, program: Program) -> None:
         """A proof that was prepared says the same as one that was made at once, and the verifier asks for neither."""
         options: dict[str, Any] = {"security": 100, "prefer": "time", "zk": True}
-        (prepared,) = prove_prepared([prepare_proof(recipe_for(program, **options), program, control=Control())])
+        (prepared,) = prove_prepared([prepare_proof(plan_for(program, **options), program, control=Control())])
         assert isinstance(prepared, Proof)
         for proof in (prepared, backend_named("stark").prove(program, control=Control(), **options)):
             assert proof.parameters.zk

@@ -16,14 +16,14 @@ from .aggregating import (
 )
 from .base import Backend, Control, Cost, Prefer, ProvingCancelled, field_names
 from .stark import (
-    PreparedProof,
-    Recipe,
+    Plan,
+    Prepared,
     StarkBackend,
     Team,
     keep_commitment,
+    plan_for,
     prepare_proof,
     prove_prepared,
-    recipe_for,
     stark_parameters,
 )
 from .trace import TraceBackend
@@ -34,10 +34,10 @@ __all__ = [
     "Cost",
     "Layout",
     "Prefer",
+    "Plan",
+    "Prepared",
     "PreparedAggregate",
-    "PreparedProof",
     "ProvingCancelled",
-    "Recipe",
     "Team",
     "aggregate_layout",
     "backend_named",
@@ -48,10 +48,10 @@ __all__ = [
     "field_names",
     "give_back",
     "keep_commitment",
+    "plan_for",
     "prepare_aggregate",
     "prepare_proof",
     "prove_prepared",
-    "recipe_for",
     "stark_parameters",
     "verify_aggregate",
 ]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,19 +13,19 @@ from .. import loading, prover
 from ..air import CompiledAir, Program, program_from_statement
 from ..errors import SecurityError
 from ..proof import HEADER_BYTES, BackendName, Proof, shape_of
-from ..prover import Team
-from ..security import Parameters, Shape, choose, predicted_time, proof_size, security_report
+from ..prover import Plan, Prepared, Team
+from ..security import Parameters, choose, predicted_time, proof_size, security_report
 from .base import Control, Cost, Prefer
 
 __all__ = [
-    "PreparedProof",
-    "Recipe",
+    "Plan",
+    "Prepared",
     "StarkBackend",
     "Team",
     "keep_commitment",
+    "plan_for",
     "prepare_proof",
     "prove_prepared",
-    "recipe_for",
     "stark_parameters",
 ]
 
@@ -46,8 +45,8 @@ class StarkBackend:
 
     def prove(self, program: Program, *, security: int, prefer: Prefer, control: Control, zk: bool = False) -> Proof:
         """See `Backend.prove`."""
-        recipe = recipe_for(program, security=security, prefer=prefer, zk=zk)
-        (result,) = prove_prepared([prepare_proof(recipe, program, control=control)])
+        plan = plan_for(program, security=security, prefer=prefer, zk=zk)
+        (result,) = prove_prepared([prepare_proof(plan, program, control=control)])
         if isinstance(result, Exception):
             raise result
         return result
@@ -79,22 +78,6 @@ class StarkBackend:
 def is_zero_knowledge(body: bytes) -> bool:
     """Whether a STARK proof says that it was masked, which may be about another AIR. A verifier accepts either."""
     return len(body) > 3 and bool(body[3] & 2)
-
-
-@attrs.frozen(eq=False)
-class Recipe:
-    """What all proofs of one program with the same parameters and settings have in common."""
-
-    plan: prover.Plan
-    shape: Shape
-
-
-@attrs.define(eq=False)
-class PreparedProof:
-    """A STARK proof that is ready to be made."""
-
-    job: prover.Prepared
-    shape: Shape
 
 
 class _TimedTrace:
@@ -142,51 +125,50 @@ def keep_commitment(air: CompiledAir, parameters: Parameters) -> None:
     loading.preprocessed(air, parameters)
 
 
-def recipe_for(program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Recipe:
+def plan_for(program: Program, *, security: int, prefer: Prefer, zk: bool = False) -> Plan:
     """What `prepare_proof` needs for this program and others with the same parameters. Builds the AIR.
 
     Raises:
         As `Backend.prove`.
     """
     form = program._form(zk=zk)
-    shape = shape_of(form.air)
-    return Recipe(prover.plan_of(form, choose(shape, security, prefer, zk)), shape)
+    return prover.plan_of(form, choose(shape_of(form.air), security, prefer, zk))
 
 
 def prepare_proof(
-    recipe: Recipe,
+    plan: Plan,
     program: Program,
     *,
     control: Control,
     traced: Callable[[float], object] | None = None,
     clock: Callable[[], float] = time.perf_counter,
-) -> PreparedProof:
+) -> Prepared:
     """The part of `StarkBackend.prove` before the work, for `prove_prepared`. Runs public_outputs().
 
     Args:
-        recipe: For this program.
+        plan: For this program.
         traced: Called with the seconds that the program's own trace() took, if it is not made in C.
         clock: Whose seconds these are.
 
     Raises:
         As `Backend.prove`.
     """
-    job = prover.prepare_by(recipe.plan, program, control=control)
+    prepared = prover.prepare_by(plan, program, control=control)
     control.check()
-    if traced is not None and not job.native:
-        job.program = cast(Program, _TimedTrace(program, control, traced, clock))
+    if traced is not None and not prepared.native:
+        prepared.program = cast(Program, _TimedTrace(program, control, traced, clock))
     control.phase = "prove"
-    return PreparedProof(job, recipe.shape)
+    return prepared
 
 
-def prove_prepared(batch: Sequence[PreparedProof], *, team: Team | None = None) -> list[Proof | Exception]:
+def prove_prepared(batch: Sequence[Prepared], *, team: Team | None = None) -> list[Proof | Exception]:
     """The proofs, or what `Backend.prove` would have raised for each. One C call if all traces are made in C.
 
     Args:
         team: Whose other threads help with each proof in turn.
     """
-    bodies = prover.prove_prepared([item.job for item in batch], team=team)
+    bodies = prover.prove_prepared(batch, team=team)
     return [
-        body if isinstance(body, Exception) else Proof("stark", item.job.statement, body, item.shape)
+        Proof("stark", item.statement, body, item.plan.shape) if type(body) is bytes else cast(Exception, body)
         for item, body in zip(batch, bodies, strict=True)
     ]

@@ -22,7 +22,7 @@ import attrs
 from .. import prover
 from .._version import __version__
 from ..air import Program
-from ..backends import Control, prepare_proof, prove_prepared, recipe_for
+from ..backends import Control, plan_for, prepare_proof, prove_prepared
 from .cost import CostModel, Work
 from .families import Family, fibonacci, fibonacci_u64, poseidon2_chain
 from .request import Request
@@ -139,8 +139,8 @@ def _timed(family: Family, share: float, repeats: int) -> Point:
 
 def _seconds(program: Program, zk: bool) -> float:
     traced: list[float] = []
-    recipe = recipe_for(program, security=100, prefer="time", zk=zk)
-    prepared = prepare_proof(recipe, program, control=Control(), traced=traced.append, clock=time.thread_time)
+    plan = plan_for(program, security=100, prefer="time", zk=zk)
+    prepared = prepare_proof(plan, program, control=Control(), traced=traced.append, clock=time.thread_time)
     begun = time.thread_time()
     (result,) = prove_prepared([prepared])
     passed = time.thread_time() - begun

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from ..backends import PreparedProof, ProvingCancelled, Team, prove_prepared
+from ..backends import Prepared, ProvingCancelled, Team, prove_prepared
 from ..errors import AproverError
 from ..proof import Proof
 from .aggregates import AnyRequest
@@ -118,7 +118,7 @@ def _fill(results: list[Result | None], others: Sequence[Result]) -> None:
 def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | None], lanes: int, times: _Times) -> None:
     """Fills in the results, and the times of the C call."""
     flights = batch.flights
-    prepared: list[PreparedProof] = []
+    prepared: list[Prepared] = []
     places: list[int] = []
     traced: Callable[[float], None] | None = None
     if not cast("AnyRequest", flights[0].request).batched:

@@ -15,16 +15,16 @@ from ..air import CompiledAir, Program, names_of
 from ..air.check import check as check_trace
 from ..backends import (
     Control,
+    Plan,
     Prefer,
-    PreparedProof,
-    Recipe,
+    Prepared,
     backend_named,
     check_memory_limit,
     check_prefer,
     check_security,
     keep_commitment,
+    plan_for,
     prepare_proof,
-    recipe_for,
 )
 from ..errors import AproverError, ProgramError, ProveError
 from ..proof import BackendName, Proof, shape_of
@@ -113,7 +113,7 @@ def _size_of(items: tuple[object, ...]) -> int:
 # What is known of shapes. A program's own air() may take any time, and the choice of parameters takes milliseconds; so
 # a loop only looks up, and what is not here yet is worked out by `Request.work` on a worker.
 
-_Known = tuple[Work, Recipe | None]
+_Known = tuple[Work, Plan | None]
 """What it takes, and how to prepare it if it is `batched`."""
 SHAPES_KEPT = 256
 """Fewer than compiled AIRs are kept, so that the AIR of a known shape is still there."""
@@ -158,7 +158,7 @@ class Request:
         ProgramError: When it is built, for a wrong argument.
     """
 
-    __slots__ = ("_recipe", "batched", "key", "memory_limit", "program", "settings")
+    __slots__ = ("_plan", "batched", "key", "memory_limit", "program", "settings")
 
     proves = True
 
@@ -194,7 +194,7 @@ class Request:
         self.key = Key((hashed if settings is USUAL else hash((hashed, settings)), cls, values, settings))
         self.batched = settings[1] == "stark" and not settings[3]
         """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
-        self._recipe: Recipe | None = None
+        self._plan: Plan | None = None
 
     @property
     def key_bytes(self) -> int:
@@ -216,7 +216,7 @@ class Request:
         known = _shapes.get(self._shape)
         if known is None:
             return None
-        work, self._recipe = known
+        work, self._plan = known
         return work
 
     def work(self) -> Work:
@@ -226,7 +226,7 @@ class Request:
             SecurityError: The program's shape cannot reach the bits.
             ProgramError, ProveError: The AIR is wrong, or a user's air() raised.
         """
-        known = work, self._recipe = self._find_out()
+        known = work, self._plan = self._find_out()
         _keep_shape(self._shape, known)
         return work
 
@@ -234,15 +234,15 @@ class Request:
         program = self.program
         security, backend, prefer, check, zk = self.settings
         try:
-            recipe = None
+            plan = None
             air = program.compiled(zk=zk)
             if backend == "stark":
-                recipe = recipe_for(program, security=security, prefer=prefer, zk=zk)
-            if recipe is not None and self.batched:
+                plan = plan_for(program, security=security, prefer=prefer, zk=zk)
+            if plan is not None and self.batched:
                 # Which takes as long as a proof, once: now, and not later on a loop.
-                keep_commitment(air, recipe.plan.parameters)
+                keep_commitment(air, plan.parameters)
                 trace = None if air.filling.is_empty and program.native_trace() is not None else program.id
-                return _stark_work(air, recipe.plan.parameters, trace), recipe
+                return _stark_work(air, plan.parameters, trace), plan
         except AproverError:
             raise
         except Exception as error:
@@ -251,13 +251,13 @@ class Request:
         name = f"{'check' if check else backend}:{program.id}"
         return commitment_work(air.height, air.columns, trace=name), None
 
-    def prepare(self, control: Control, traced: Any = None) -> PreparedProof:
+    def prepare(self, control: Control, traced: Any = None) -> Prepared:
         """Everything but the work, for a `batched` request. `traced` is called with the seconds that trace() took."""
         control.check()
-        if self._recipe is None and self.known_work() is None:
+        if self._plan is None and self.known_work() is None:
             self.work()
-        assert self._recipe is not None
-        return prepare_proof(self._recipe, self.program, control=control, traced=traced)
+        assert self._plan is not None
+        return prepare_proof(self._plan, self.program, control=control, traced=traced)
 
     def make(self, control: Control) -> Proof:
         """The proof of a request that is not `batched`."""
