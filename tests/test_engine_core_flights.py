@@ -516,9 +516,11 @@ class TestSplit:
         shell, batch = self.split()
         shell.core.events = True
         shell.perform(shell.core.offer_help(batch, "team"))
-        _, effects = shell.core.pull("two")
+        task, effects = shell.core.pull("two")
         assert [(event.name, event.fields["batch"]) for event in effects.events] == [("help_started", batch.number)]
         shell.clock.now += 0.25
+        assert isinstance(task, Help)
+        task.leave[0] = 1
         _, effects = shell.core.pull("two")
         told = [(event.name, event.fields["batch"], event.fields.get("seconds")) for event in effects.events]
         assert told == [("help_finished", batch.number, 0.25), ("help_started", batch.number, None)]
@@ -559,15 +561,22 @@ class TestSplit:
         shell, batch = self.split()
         shell.perform(shell.core.offer_help(batch, "team"))
         shell.pull("two")
+        shell.pull("three")
         for round_ in range(3):
-            shell.pull("three")
-            help_ = shell.pull("two")
-            assert isinstance(help_, Help)
             shell.submit(round_, work(20e-3))
             shell.dispatch(10 + round_)
             left = [name for name, team in shell.core._crew._helping.items() if team.helpers[name][0]]
             assert len(left) == 1
             shell.finish(shell.batch(str(left[0])))
+            assert isinstance(shell.pull(str(left[0])), Help)
+
+    def test_a_helper_that_comes_back_unasked_is_not_sent_in_again(self) -> None:
+        """The proof is made, and all that is left is to finish its batch. Until then it would come and go."""
+        shell, batch = self.split()
+        shell.perform(shell.core.offer_help(batch, "team"))
+        assert isinstance(shell.pull("two"), Help)
+        assert shell.pull("two") is None
+        assert isinstance(shell.pull("three"), Help)
 
     def test_the_team_ends_with_its_batch(self) -> None:
         """A worker that comes later is idle."""

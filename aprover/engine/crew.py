@@ -16,12 +16,14 @@ __all__ = ["Crew"]
 class _Team:
     """The helpers of a split proof."""
 
-    __slots__ = ("batch", "helpers", "team")
+    __slots__ = ("batch", "done", "helpers", "team")
 
     def __init__(self, batch: Batch, team: object) -> None:
         self.batch = batch
         self.team = team
         self.helpers: dict[Worker, bytearray] = {}
+        self.done: set[Worker] = set()
+        """Who came back without having been asked to: there is nothing more for them to do."""
 
 
 class Crew:
@@ -72,7 +74,11 @@ class Crew:
             self._machine.wake.observe(now - since, now)
         if not self._helping or (team := self._helping.pop(worker, None)) is None:
             return None
-        team.helpers.pop(worker, None)
+        leave = team.helpers.pop(worker, None)
+        if leave is not None and not leave[0]:
+            # The proof is made, or all lanes are taken. Sent in again it would be back at once, and so on until the
+            # batch is finished, which that keeps from happening: it takes the interpreter.
+            team.done.add(worker)
         return team.batch, now - self._since.pop(worker)
 
     def rest(self, worker: Worker) -> None:
@@ -99,6 +105,8 @@ class Crew:
     def help(self, worker: Worker, now: float) -> Help | None:
         """A team that it may enter."""
         for team in self._teams:
+            if worker in team.done:
+                continue
             leave = bytearray(4)
             team.helpers[worker] = leave
             self._helping[worker] = team
