@@ -9,7 +9,7 @@ import functools
 import secrets
 import threading
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import attrs
 import numpy as np
@@ -386,15 +386,14 @@ def _prove_run(run: Sequence[Prepared], team: Team | None) -> list[bytes | Excep
     """One C call: native proofs, or one whose program writes the trace."""
     if not run:
         return []
-    needed = [item.memory for item in run] if team is None else [_memory_for(item, team) for item in run]
-    limits = [item.limit for item in run if item.limit is not None]
-    if team is not None and any(
-        item.limit is not None and size > item.limit for item, size in zip(run, needed, strict=True)
-    ):
-        # Each helper needs some memory of its own.
-        return _prove_run(run, None)
+    needed, limits = [item.memory for item in run], [item.limit for item in run]
+    if team is not None:
+        needed = [_memory_for(item, team) for item in run]
+        if any(limit is not None and size > limit for limit, size in zip(limits, needed, strict=True)):
+            # Each helper needs some memory of its own.
+            return _prove_run(run, None)
     try:
-        begin, length = arena(max(needed), max(limits) if len(limits) == len(run) else None)
+        begin, length = arena(max(needed), None if None in limits else max(cast("list[int]", limits)))
     except MemoryError as cause:
         return [_caused(ProveError("not enough memory for the proof"), cause) for _ in run]
     if len(run) == 1:

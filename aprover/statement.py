@@ -32,6 +32,9 @@ _NONE, _FALSE, _TRUE, _INT, _BYTES, _STR, _TUPLE = range(7)
 
 _pack_integer = struct.Struct("<BBH").pack
 _pack_tuple = struct.Struct("<BI").pack
+_LARGEST_WORD = 2**32 - 1
+_word_heads = [_pack_integer(_INT, 0, length) for length in range(5)]
+"""What stands before an integer of 0 to 4 bytes that is not negative."""
 
 
 def _encode(out: bytearray, value: Any, field: str, depth: int = 0) -> None:
@@ -52,15 +55,8 @@ def _encode(out: bytearray, value: Any, field: str, depth: int = 0) -> None:
     elif kind is bytes:
         _encode_block(out, _BYTES, value, field)
     elif kind is tuple:
-        if depth >= MAX_DEPTH:
-            raise ProgramError(f"{field}: tuples nest at most {MAX_DEPTH} deep", field=field)
-        out += _pack_tuple(_TUPLE, len(value))
-        for item in value:
-            if type(item) is int and 0 <= item <= 0xFFFFFFFF:  # as most public values are, and so without a call
-                length = (item.bit_length() + 7) // 8
-                out += _pack_integer(_INT, 0, length) + item.to_bytes(length, "little")
-            else:
-                _encode(out, item, field, depth + 1)
+        _encode_tuple(out, value, field, depth)
+        return
     elif value is None:
         out.append(_NONE)
     elif kind is bool:
@@ -73,6 +69,21 @@ def _encode(out: bytearray, value: Any, field: str, depth: int = 0) -> None:
             value=value,
             allowed="None, bool, int, bytes, str, tuple",
         )
+    if len(out) > MAX_STATEMENT_BYTES:
+        raise ProgramError(f"{field}: a statement has at most {MAX_STATEMENT_BYTES} bytes", field=field)
+
+
+def _encode_tuple(out: bytearray, values: tuple[Any, ...], field: str, depth: int = 0) -> None:
+    if depth >= MAX_DEPTH:
+        raise ProgramError(f"{field}: tuples nest at most {MAX_DEPTH} deep", field=field)
+    out += _pack_tuple(_TUPLE, len(values))
+    for value in values:
+        if type(value) is int and 0 <= value <= _LARGEST_WORD:  # as most public values are, and so without a call
+            length = (value.bit_length() + 7) // 8
+            out += _word_heads[length]
+            out += value.to_bytes(length, "little")
+        else:
+            _encode(out, value, field, depth + 1)
     if len(out) > MAX_STATEMENT_BYTES:
         raise ProgramError(f"{field}: a statement has at most {MAX_STATEMENT_BYTES} bytes", field=field)
 
@@ -254,8 +265,8 @@ class StatementForm:
             ProgramError: As `Statement`.
         """
         out = bytearray(self._head)
-        _encode(out, public_inputs, "public_inputs")
-        _encode(out, public_outputs, "public_outputs")
+        _encode_tuple(out, public_inputs, "public_inputs")
+        _encode_tuple(out, public_outputs, "public_outputs")
         statement = _new(Statement)
         _set(statement, "program", self.program)
         _set(statement, "parameters", self.parameters)

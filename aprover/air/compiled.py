@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -145,11 +146,17 @@ class CompiledAir:
         Raises:
             VerificationError: As `publics`.
         """
-        return self._elements(self._flat(public_inputs))
+        return self._elements([*self._flat(public_inputs)])
 
-    def _flat(self, given: tuple[Value, ...]) -> list[Any]:
+    @functools.cached_property
+    def _has_tuples(self) -> bool:
+        return any(length is not None for _, length in self.inputs)
+
+    def _flat(self, given: tuple[Value, ...]) -> Sequence[Any]:
         if len(given) != len(self.inputs):
             raise _unfit(f"{len(given)} public inputs, but the program has {len(self.inputs)}")
+        if not self._has_tuples:
+            return given
         values: list[Any] = []
         for (name, length), value in zip(self.inputs, given, strict=True):
             if length is None:

@@ -249,7 +249,8 @@ class Form:
 
     air: CompiledAir
     _statements: StatementForm
-    _inputs: tuple[str, ...]
+    _inputs: Callable[[Program], tuple[Any, ...]]
+    """An instance's public inputs."""
 
     def claim(self, program: Program) -> tuple[Statement, list[int]]:
         """What a proof of `program` claims, and its public values in the AIR's order. Made once for each instance.
@@ -267,7 +268,7 @@ class Form:
         if type(outputs) is not tuple:
             raise ProgramError(field="public_outputs()", value=outputs, allowed="a tuple of ints")
         try:
-            statement = self._statements.fill(tuple([getattr(program, name) for name in self._inputs]), outputs)
+            statement = self._statements.fill(self._inputs(program), outputs)
             return statement, self.air.publics(statement)
         except (ProgramError, VerificationError) as error:
             for i, value in enumerate(outputs):
@@ -286,7 +287,7 @@ def _form_of(params: Params, zk: bool) -> Form:
     air = _describe(params).compile(zk=zk)
     if zk and air.data == (plain := _form_of(params, False)).air.data:
         return plain
-    return Form(air, StatementForm(cls.id, tuple(params._values.items())), names_of(cls).inputs)
+    return Form(air, StatementForm(cls.id, tuple(params._values.items())), _getter(names_of(cls).inputs))
 
 
 def _describe(params: Params) -> AirBuilder:
@@ -397,16 +398,21 @@ class Names:
     """Of the values of all fields those of the parameters: one alone, if there is one."""
 
 
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """The values of these attributes."""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda it: tuple([getattr(it, name) for name in names])  # attrgetter would put no tuple around one alone
+
+
 def _names_of(cls: type) -> Names:
     """Of all instances of `cls`."""
     fields = _fields(cls)
     places = [i for i, f in enumerate(fields) if _role(f) is None]
     names = tuple([f.name for f in fields])
-    # One name alone would be got without a tuple around it.
-    values = operator.attrgetter(*names) if len(names) > 1 else lambda it: tuple([getattr(it, name) for name in names])
     return Names(
         all=names,
-        values=values,
+        values=_getter(names),
         parameters=tuple([fields[i].name for i in places]),
         inputs=tuple([f.name for f in fields if _role(f) == _PUBLIC]),
         pick=operator.itemgetter(*places) if places else lambda _: None,

@@ -188,10 +188,9 @@ class Request:
         self.program = program
         self.settings = settings
         # Not the program itself, and not by its own methods, which a user may have overridden.
-        hashed = Program.__hash__(program)
-        cls = type(program)
-        values = Program._key(program)
-        self.key = Key((hashed if settings is USUAL else hash((hashed, settings)), cls, values, settings))
+        cls, values = type(program), Program._key(program)
+        hashed = hash((cls, values)) if settings is USUAL else hash((cls, values, settings))
+        self.key = Key((hashed, cls, values, settings))
         self.batched = settings[1] == "stark" and not settings[3]
         """Whether it is prepared first and then proved, perhaps together with others, in one C call."""
         self._plan: Plan | None = None
