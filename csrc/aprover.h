@@ -203,7 +203,8 @@ size_t aprover_team_memory(void);
 /* lanes: 1 to 16 threads, the proving one included. */
 aprover_status aprover_team_init(aprover_team *team, uint32_t lanes);
 /* Work on the team's proofs until `leave` (which may be NULL) becomes nonzero, seen within 0.5 ms or at the end of a task, or until
- * the team is closed. Returns at once if all lanes are taken. */
+ * the team is closed. Returns at once if all lanes are taken. On Linux the calling thread may be kept off the proving thread's
+ * processor meanwhile; what it may use is as before when this returns. */
 void aprover_help(aprover_team *team, const int32_t *leave);
 /* Send the helpers home and wait until they are gone; no proof may be under way. Then destroy, then free the memory. */
 void aprover_team_close(aprover_team *team);

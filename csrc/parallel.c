@@ -1,8 +1,11 @@
 /* See parallel.h. */
+#ifdef __linux__
+#define _GNU_SOURCE /* which processor a thread runs on, and which it may use */
+#endif
 #include "parallel.h"
 
-#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 struct aprover_team {
@@ -21,16 +24,51 @@ struct aprover_team {
     uint32_t taken;      /* a bit for each lane in use */
     uint32_t inside;     /* helpers in aprover_help */
     uint32_t active;     /* helpers in a task */
+    int processor;       /* where the proving thread was at the beginning of the phase, or -1 */
     int closed;
 };
 
 enum { POLL_NANOSECONDS = 200000 }; /* how soon a waiting helper sees its leave flag */
 
+/* A helper is woken many times in a proof. On a processor that is busy with the proving thread it would be of no use, and yet Linux
+ * leaves it there while another is idle, for as long as they are busy on average: it does not look for an idle one then. So a helper
+ * that finds itself there does without that processor until it leaves. The proving thread may go anywhere. */
+#ifdef __linux__
+typedef struct {
+    cpu_set_t before; /* what the helper may use, if it has moved */
+    int moved;
+    int avoided;      /* the processor, or -1 */
+} place;
+
+static int processor(void) { return sched_getcpu(); }
+
+static void keep_off(place *place, int busy) {
+    if (busy < 0 || busy == place->avoided || sched_getcpu() != busy) return;
+    place->avoided = busy;
+    if (!place->moved && sched_getaffinity(0, sizeof place->before, &place->before) != 0) return;
+    cpu_set_t others = place->before;
+    CPU_CLR(busy, &others);
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) place->moved = 1;
+}
+
+static void move_back(const place *place) {
+    if (place->moved) sched_setaffinity(0, sizeof place->before, &place->before);
+}
+#else
+typedef struct {
+    int avoided;
+} place;
+
+static int processor(void) { return -1; }
+static void keep_off(place *place, int busy) { (void)place, (void)busy; }
+static void move_back(const place *place) { (void)place; }
+#endif
+
 size_t aprover_team_memory(void) { return sizeof(aprover_team); }
 
 aprover_status aprover_team_init(aprover_team *team, uint32_t lanes) {
     if (team == NULL || lanes < 1 || lanes > APR_MAX_LANES) return APROVER_ERROR_ARGUMENT;
-    *team = (aprover_team){.lanes = lanes, .taken = 1};
+    *team = (aprover_team){.lanes = lanes, .taken = 1, .processor = -1};
     if (pthread_mutex_init(&team->lock, NULL) != 0) return APROVER_ERROR_MEMORY;
     if (pthread_cond_init(&team->work, NULL) == 0) {
         if (pthread_cond_init(&team->idle, NULL) == 0) return APROVER_OK;
@@ -82,6 +120,7 @@ static void wait_for_work(aprover_team *team) {
 }
 
 void aprover_help(aprover_team *team, const int32_t *leave) {
+    place here = {.avoided = -1};
     pthread_mutex_lock(&team->lock);
     uint32_t lane = 1;
     while (lane < team->lanes && team->taken >> lane & 1) lane++;
@@ -94,7 +133,9 @@ void aprover_help(aprover_team *team, const int32_t *leave) {
                 continue;
             }
             team->active++;
+            const int busy = team->processor;
             pthread_mutex_unlock(&team->lock);
+            keep_off(&here, busy);
             run_tasks(team, lane, leave);
             pthread_mutex_lock(&team->lock);
             if (--team->active == 0) pthread_cond_broadcast(&team->idle);
@@ -103,6 +144,7 @@ void aprover_help(aprover_team *team, const int32_t *leave) {
         if (--team->inside == 0) pthread_cond_broadcast(&team->idle);
     }
     pthread_mutex_unlock(&team->lock);
+    move_back(&here);
 }
 
 uint32_t apr_lanes(const aprover_team *team) { return team == NULL ? 1 : team->lanes; }
@@ -123,6 +165,7 @@ aprover_status apr_parallel_named(aprover_team *team, const char *name, apr_task
     team->name = name;
     team->context = context;
     team->count = count;
+    team->processor = processor();
     __atomic_store_n(&team->next, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&team->status, APROVER_OK, __ATOMIC_RELAXED);
     if (team->inside > 0) pthread_cond_broadcast(&team->work);

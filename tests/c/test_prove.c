@@ -1,5 +1,9 @@
 /* Prove and verify whole statements: layouts, degrees beyond the blowup, boundaries on many rows, failures, mutants. */
+#ifdef __linux__
+#define _GNU_SOURCE /* which processor a thread runs on, and which it may use */
+#endif
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "../../csrc/dispatch.h"
@@ -419,6 +423,70 @@ static void *help_until_told(void *team) {
     return NULL;
 }
 
+#ifdef __linux__
+static cpu_set_t allowed;
+static int proving_on;
+static int met; /* tasks that ran where the proving thread is, on other threads */
+
+static void meets(void *prover, const char *task, int begins) {
+    (void)task;
+    if (begins && !pthread_equal(*(pthread_t *)prover, pthread_self()) && sched_getcpu() == proving_on)
+        __atomic_fetch_add(&met, 1, __ATOMIC_RELAXED);
+}
+
+/* It begins where the proving thread is, and may go elsewhere. */
+static void *help_from_there(void *team) {
+    cpu_set_t there, after;
+    CPU_ZERO(&there);
+    CPU_SET(proving_on, &there);
+    CHECK(sched_setaffinity(0, sizeof there, &there) == 0);
+    CHECK(sched_setaffinity(0, sizeof allowed, &allowed) == 0);
+    aprover_help(team, NULL);
+    CHECK(sched_getaffinity(0, sizeof after, &after) == 0 && CPU_EQUAL(&after, &allowed));
+    return NULL;
+}
+
+/* A helper works on no processor where the proving thread is, if there is another, and may use all again when it leaves. */
+static void helpers_keep_off(void) {
+    CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+    if (CPU_COUNT(&allowed) > 1) {
+        static fixture f;
+        aprover_error error;
+        cpu_set_t here;
+        pthread_t prover = pthread_self(), helper;
+        proving_on = sched_getcpu();
+        CPU_ZERO(&here);
+        CPU_SET(proving_on, &here);
+        CHECK(sched_setaffinity(0, sizeof here, &here) == 0);
+        f.trace = trace_for(2u << 14);
+        fibonacci_air(&f.encoding, 14, 10000, f.trace);
+        open_fixture(&f, (aprover_parameters){1, 12, 2, 0, 30});
+        aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
+        CHECK(aprover_team_init(team, 2) == APROVER_OK);
+        apr_team_watch(team, meets, &prover);
+        f.arena_bytes = aprover_prove_memory(f.air, &f.parameters, 2, 0);
+        free(f.arena);
+        f.arena = aligned(f.arena_bytes);
+        memset(f.arena, 0, 64);
+        CHECK(pthread_create(&helper, NULL, help_from_there, team) == 0);
+        for (int round = 0; round < 20; round++) {
+            aprover_job job = job_of(&f);
+            job.team = team;
+            place_trace(&f, team);
+            CHECK(aprover_prove(&job, &error) == APROVER_OK);
+        }
+        aprover_team_close(team);
+        pthread_join(helper, NULL);
+        aprover_team_destroy(team);
+        free(team);
+        CHECK(met == 0);
+        CHECK(sched_setaffinity(0, sizeof allowed, &allowed) == 0);
+        close_fixture(&f);
+    }
+    puts("ok helpers keep off the proving thread's processor");
+}
+#endif
+
 /* Helpers, of which one leaves in the middle and one finds no lane, change nothing in the bytes. */
 static void teams_give_the_same_bytes(void) {
     static fixture f;
@@ -639,6 +707,9 @@ int main(void) {
     arenas_are_reused();
     mutants_are_rejected();
     teams_give_the_same_bytes();
+#ifdef __linux__
+    helpers_keep_off();
+#endif
     tasks_do_not_grow();
     return 0;
 }
