@@ -357,6 +357,13 @@ class TestInline:
         assert shell.dispatch(2).again
         assert not shell.submit("more", tick=2)[1].effects.dispatch
 
+    def test_a_port_is_told_to_stay_awake_for_what_the_budget_leaves_over(self) -> None:
+        """And for nothing that leaves it when the pass ends."""
+        shell = Shell(policy=AlwaysInline())
+        told = [shell.submit(i, tick=1)[1].effects.resume for i in range(8)]
+        assert [bool(ports) for ports in told] == [False] * 5 + [True] + [False] * 2
+        assert not Shell().submit("key")[1].effects.resume
+
     def test_the_first_of_a_tick_may_exceed_the_budget(self) -> None:
         """So that something always gets done; but nothing comes after it."""
         shell = Shell(policy=AlwaysInline())

@@ -7,7 +7,7 @@ import functools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -200,6 +200,26 @@ class TestPasses:
                     await engine.prove(program)
                 done = True
             assert turns >= 5
+
+    async def test_a_loop_does_not_lie_down_before_what_its_budget_left_over(self) -> None:
+        """To be woken up again would take it longer than the proof; nor does it before the answers have arrived."""
+        async with aprover.open_engine(policy=aprover.AlwaysInline()) as engine:
+            await engine.prove_batch([fresh() for _ in range(60)])  # of a shape whose price is known then
+
+            class Sleeps(trio.abc.Instrument):
+                timeouts: ClassVar[list[float]] = []
+
+                def before_io_wait(self, timeout: float) -> None:
+                    self.timeouts.append(timeout)
+
+            programs = [fresh() for _ in range(60)]
+            await trio.testing.wait_all_tasks_blocked()
+            trio.lowlevel.add_instrument(Sleeps())
+            async with trio.open_nursery() as nursery:
+                for program in programs:
+                    nursery.start_soon(engine.prove, program)
+            assert len(Sleeps.timeouts) > 2, "all of it went into the budget"
+            assert max(Sleeps.timeouts) == 0
 
     @on_all_loops
     async def test_inline_work_makes_way_for_other_tasks(self) -> None:

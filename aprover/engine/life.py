@@ -359,6 +359,8 @@ class EngineLife:
             cast(Port, port).deliver(cast(Any, answers))
         for port in effects.dispatch:
             cast(Port, port).schedule()
+        for port in effects.resume:
+            cast(Port, port).stay_awake()
         if effects.timer is not None:
             self._set_timer(effects.timer)
         if effects.drained:

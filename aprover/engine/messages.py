@@ -134,7 +134,7 @@ class Event:
 class Effects:
     """What the caller performs after the lock was released, in any order. False if there is nothing to do."""
 
-    __slots__ = ("deliver", "dispatch", "drained", "events", "timer", "wake")
+    __slots__ = ("deliver", "dispatch", "drained", "events", "resume", "timer", "wake")
 
     def __init__(self) -> None:
         self.deliver: dict[Port, list[tuple[Waiter, Outcome]]] = {}
@@ -143,6 +143,8 @@ class Effects:
         """Idle workers that are to call `Core.pull` now. Each is named once for each time that it went idle."""
         self.dispatch: list[Port] = []
         """Ports that are to call `Core.dispatch` when this pass of their loop ends. Named once until they have."""
+        self.resume: list[Port] = []
+        """Of these, the ones whose next pass is to come without a wait, as this one's budget is spent."""
         self.timer: float | None = None
         """A new earliest deadline, on the core's clock: call `Core.expire` then."""
         self.events: list[Event] = []

@@ -199,6 +199,8 @@ class Placing(Ledger):
         if not state.announced:
             state.announced = True
             effects.dispatch.append(waiter.port)
+            if flight.small and not state.affords(flight.predicted):
+                effects.resume.append(waiter.port)
         if self.events:
             self._log(effects, "queued", flight)
         return Queued(flight, effects)

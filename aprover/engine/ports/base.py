@@ -77,6 +77,9 @@ class Port(ABC):
     def schedule(self) -> None:
         """Has `Core.dispatch` called at the end of this pass of the loop, or in the next. Any thread."""
 
+    def stay_awake(self) -> None:  # noqa: B027 - most need no hint
+        """A hint that the next pass will have work of the engine's. The port's own thread."""
+
     @abstractmethod
     def stop(self) -> None:
         """The engine has ended: nothing of this port may stay. Any thread."""
@@ -200,6 +203,17 @@ class LoopPort(Port):
 
     def turn(self) -> None:
         """One pass's share of the port's work."""
+        self._deliver_slice()
+        if self._wanted:
+            self._release()
+            self._deliver_slice()
+        if self._inbox or self._wanted:
+            self._turn_soon()
+        elif self._stopping:
+            self._end()
+
+    def _deliver_slice(self) -> None:
+        """Resolves as many of those who have their answers as one pass may."""
         tick = self.tick
         if tick != self._slice_tick:
             self._slice_tick, self._slice = tick, 0
@@ -212,12 +226,6 @@ class LoopPort(Port):
                 resolve = waiter.resolve
                 assert resolve is not None
                 resolve(outcome)
-        if self._wanted:
-            self._release()
-        if inbox or self._wanted:
-            self._turn_soon()
-        elif self._stopping:
-            self._end()
 
     def _release(self) -> None:
         """Has the core release what was submitted."""

@@ -110,6 +110,10 @@ class TrioPort(LoopPort):
         if threading.get_ident() != self.thread:
             self._stir()
 
+    def stay_awake(self) -> None:
+        """See `Port.stay_awake`. To wake a loop that has settled down takes as long as two passes."""
+        self._turn_soon()
+
     def end_pass(self, timeout: float) -> None:
         """Releases what was submitted in this pass.
 
@@ -117,6 +121,7 @@ class TrioPort(LoopPort):
             timeout: For how long the loop is going to sleep then. That was settled before this could wake anybody.
         """
         self._release()
+        self._deliver_slice()
         if timeout > 0 and (self._wanted or self._due):
             self.token.run_sync_soon(_nothing, idempotent=True)
 
