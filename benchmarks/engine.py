@@ -17,9 +17,10 @@ import attrs
 
 from .engine_calls import bench_batches, bench_events, bench_hits, bench_identical, bench_inline, bench_offload
 from .engine_cost import bench_cost
-from .engine_load import bench_beside, bench_naive, bench_soak, bench_stalls
+from .engine_load import bench_beside, bench_naive, bench_soak
 from .engine_regret import bench_regret
 from .engine_split import bench_split
+from .engine_stalls import bench_stalls
 from .measuring import Figure
 
 BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {

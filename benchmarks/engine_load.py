@@ -1,4 +1,4 @@
-"""What an engine is worth under load, and what it does to its event loop."""
+"""What an engine is worth under load."""
 
 from __future__ import annotations
 
@@ -91,113 +91,6 @@ def bench_naive(quick: bool) -> list[Figure]:
         engine, naive, sequential = (median(times[arm]) for arm in ("engine", "naive", "sequential"))
         note = f"{engine * 1e3:.2f} ms against {naive * 1e3:.2f} ms; one after the other {sequential / engine:.2f}x"
         figures.append(Figure(name, naive / engine, "x naive", target, at_least=True, note=note))
-    return figures
-
-
-# --- stalls of the loop ----------------------------------------------------------------------------------------------
-
-
-class Passes:
-    """An instrument of Trio's: how long each pass of the loop took, when it was not waiting.
-
-    As Python's collections of garbage stop all threads, it knows of them too, and of the longest.
-    """
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.collecting = 0.0
-        """Seconds of the longest collection."""
-        self._begun = 0.0
-        self._collects = 0.0
-
-    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's
-        """A pass begins."""
-        self._begun = time.perf_counter()
-
-    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - Trio's
-        """A pass ends."""
-        if self._begun:
-            self.seconds.append(time.perf_counter() - self._begun)
-
-    def collected(self, phase: str, _: object) -> None:
-        """A callback of `gc.callbacks`."""
-        if phase == "start":
-            self._collects = time.perf_counter()
-        else:
-            self.collecting = max(self.collecting, time.perf_counter() - self._collects)
-
-
-def _load_of(count: int, rng: random.Random) -> list[Fibonacci]:
-    """Mixed: mostly tiny, some of 512 rows, a few of 8,192, a third of them repeated."""
-    programs: list[Fibonacci] = []
-    for _ in range(count):
-        if programs and rng.random() < 0.33:
-            programs.append(programs[rng.randrange(len(programs))])
-        else:
-            programs.append(program_of_rows(rng.choices((32, 512, 8192), (80, 19, 1))[0]))
-    return programs
-
-
-async def _parked(count: int, way: Callable[[Fibonacci], Awaitable[object]]) -> Passes:
-    """The passes of the loop, while so many wait; tasks are started 50 in a pass."""
-    programs = _load_of(count, random.Random(1))
-    gc.collect()
-    passes = Passes()
-    trio.lowlevel.add_instrument(passes)  # type: ignore[arg-type] # Trio takes any part of an Instrument
-    gc.callbacks.append(passes.collected)
-    try:
-        async with trio.open_nursery() as nursery:
-            for i, program in enumerate(programs):
-                nursery.start_soon(way, program)
-                if i % 50 == 49:
-                    await trio.lowlevel.checkpoint()
-    finally:
-        gc.callbacks.remove(passes.collected)
-        trio.lowlevel.remove_instrument(passes)  # type: ignore[arg-type]
-    return passes
-
-
-class BareWorkers:
-    """The control: as many threads make the same proofs, and each wakes its task by run_sync_soon. No engine."""
-
-    def __init__(self, count: int) -> None:
-        self._limiter = trio.CapacityLimiter(count)
-        self._made: dict[Fibonacci, trio.Event] = {}
-
-    async def __call__(self, program: Fibonacci) -> None:
-        """Waits until the proof has been made for anybody."""
-        event = self._made.get(program)
-        if event is not None:
-            await event.wait()
-            return
-        event = self._made[program] = trio.Event()
-        await trio.to_thread.run_sync(make, program, limiter=self._limiter)
-        event.set()
-
-
-async def _stalls(count: int) -> tuple[Passes, Passes, EngineStatistics]:
-    async with aprover.open_engine() as engine:
-        await engine.prove_batch([program_of_rows(rows) for rows in (32, 512, 8192)])
-        ours = await _parked(count, engine.prove)
-        seen = engine.statistics()
-    control = await _parked(count, BareWorkers(seen.idle_workers))
-    return ours, control, seen
-
-
-def bench_stalls(quick: bool) -> list[Figure]:
-    """How long a pass of the loop takes with 10,000 mixed requests parked, less the same without an engine."""
-    ours, control, seen = trio.run(_stalls, 2000 if quick else 10_000)
-    figures = []
-    for name, share, target in (("p99.9", 0.999, 2.0), ("max", 1.0, 10.0)):
-        engine, bare = quantile(ours.seconds, share) * 1e3, quantile(control.seconds, share) * 1e3
-        passes = f"of {len(ours.seconds)} passes; without an engine {bare:.1f} ms of {len(control.seconds)}"
-        figures.append(
-            Figure(f"stalls of the loop, {name}", engine - bare, "ms", target, note=f"{engine:.1f} ms {passes}")
-        )
-    note = f"Python's own, in a pass or not; without an engine {control.collecting * 1e3:.1f} ms"
-    figures.append(Figure("the longest collection of garbage", ours.collecting * 1e3, "ms", note=note))
-    note = f"{seen.proofs} proofs, {seen.joins} joins, {seen.hits} hits, {seen.mean_batch_size:.1f} a batch"
-    figures.append(Figure("requests parked", seen.requests, note=note))
     return figures
 
 

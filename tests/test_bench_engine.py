@@ -9,9 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.engine import BENCHMARKS, line
 from benchmarks.engine_regret import Cell, regret_of
+from benchmarks.engine_stalls import lateness
 from benchmarks.measuring import Figure, median, quantile
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +48,36 @@ class TestFigures:
         assert [quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
         assert math.isnan(quantile([], 0.5))
         assert math.isnan(median([]))
+
+
+class TestLateness:
+    LENGTHS = st.lists(st.tuples(st.floats(0, 1), st.floats(1e-3, 1)), min_size=1, max_size=8)
+
+    @given(st.lists(LENGTHS, min_size=1, max_size=3), st.floats(0, 1))
+    def test_of_a_random_moment_no_more_than_the_rest_waits_longer(
+        self, rounds: list[list[tuple[float, float]]], share: float
+    ) -> None:
+        """And exactly the rest, unless the loop sleeps for so long that the share of the moments does not wait."""
+        passes = []
+        for sleeps_and_lengths in rounds:
+            clock, one = 0.0, []
+            for sleeps, length in sleeps_and_lengths:
+                one.append((clock + sleeps, clock + sleeps + length))
+                clock += sleeps + length
+            passes.append(one)
+        late = lateness(passes, share)
+        lengths = [end - begun for one in passes for begun, end in one]
+        waiting = sum(max(0.0, length - late) for length in lengths)
+        rest = (1 - share) * sum(one[-1][1] - one[0][0] for one in passes)
+        assert waiting <= rest + 1e-9
+        assert late == 0 or waiting == pytest.approx(rest, abs=1e-9)
+
+    def test_the_longest_pass_is_the_latest(self) -> None:
+        """Of passes of 3 and 1 and a sleep of 2, half of all moments wait no longer than 0.5."""
+        passes = [[(0.0, 3.0), (5.0, 6.0)]]
+        assert lateness(passes, 1.0) == pytest.approx(3)
+        assert lateness(passes, 0.5) == pytest.approx(0.5)
+        assert lateness(passes, 0.25) == 0
 
 
 class TestRegret:
