@@ -964,7 +964,8 @@ class TestQueues:
             assert len(queue) == len(inside)
             assert set(queue) == set(inside)
             assert queue.cost == sum(flight.predicted for flight in inside)
-            assert queue.first() is min(inside, key=lambda flight: flight.order, default=None)
+            if data.draw(st.booleans()):  # else they stay in line
+                assert queue.first() is min(inside, key=lambda flight: flight.order, default=None)
 
     def test_dead_entries_do_not_pile_up(self) -> None:
         """A thousand flights that come and go leave a heap of bounded size."""
@@ -975,7 +976,7 @@ class TestQueues:
             flight = Flight(number, FakeRequest(number), SMALL, 1.0, 0.0)
             queue.push(flight)
             queue.remove(flight)
-        assert len(queue._heap) < 130
+        assert len(queue._heap) + len(queue._line) < 130
         assert queue.pop() is last
 
     def test_deadlines_of_those_who_left_do_not_pile_up(self) -> None:

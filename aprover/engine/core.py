@@ -186,7 +186,8 @@ class Core(Placing):
             flight = self._flights.get(key)
             if flight is not None and flight.joinable and flight.request.memory_limit == request.memory_limit:
                 return self._join(flight, waiter, priority, deadline, cache, tick)
-            if self._pending >= self._max_pending and self._on_overload == "raise":
+            full = self._pending >= self._max_pending
+            if full and self._on_overload == "raise":
                 count.rejected += 1
                 return Rejected(NOTHING)
             self._machine.loops_will(SUBMIT_SECONDS)
@@ -195,8 +196,9 @@ class Core(Placing):
                 state = self._port(waiter.port, tick)
             state.arrive(caller)
             flight = self._open(request, now)
-            flight.store = cache
-            if self._pending >= self._max_pending:
+            if cache:
+                flight.store = True
+            if full:
                 return self._park(flight, waiter, priority, deadline)
             self._pending += 1
             if flight.work.native and flight.predicted <= self._longest_inline:
@@ -277,8 +279,9 @@ class Core(Placing):
             if self._broken is not None:
                 return Dispatch(None, False, NOTHING)
             now = self._clock()
-            state = self._port(port, tick)
-            state.announced = False
+            state = self._ports.get(port)
+            if state is None or state.tick != tick:
+                state = self._port(port, tick)
             state.is_late(lag)
             if notice is not None:
                 self._machine.notice.observe(notice, now)
@@ -286,8 +289,7 @@ class Core(Placing):
                 self._release(state.large, RELEASED_AT_ONCE)
             if state.small.count:
                 batch = self._dispatch_small(state, now, effects, ended)
-            again = bool(state.small.count or state.large.count)
-            state.announced = again
+            state.announced = again = bool(state.small.count or state.large.count)
             self._after_ends(now, effects)
         if ended:
             self._group(ended, effects)
@@ -412,11 +414,12 @@ class Core(Placing):
             failed = False
             for flight, result, size in zip(batch.flights, results, sizes, strict=True):
                 flight.batch = None
-                failed = failed or isinstance(result, BaseException)
-                if isinstance(result, ProvingCancelled) and (flight.flagged or batch.inline):
-                    self._stopped(flight, effects)
-                else:
-                    self._end(flight, result, size, effects, ended)
+                if isinstance(result, BaseException):
+                    failed = True
+                    if isinstance(result, ProvingCancelled) and (flight.flagged or batch.inline):
+                        self._stopped(flight, effects)
+                        continue
+                self._end(flight, result, size, effects, ended)
             self._count.shared += batch.shared
             # Together they took less than the model, which knows single proofs, could make sense of.
             if not failed and not batch.split and not batch.shared and self._teaches(batch, seconds):

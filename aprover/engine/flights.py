@@ -27,9 +27,11 @@ outcome is then not an outcome, and the flight queues again for those who wait: 
 a flight. CANCELLING + PROVE: the work was quicker than the flag. The proof goes to the cache, nobody is told.
 
 The order of the queue is (best priority, latest deadline, age), the first two over the waiters that a flight has now,
-so that each join and each leave may change it. The heap holds for each flight one live entry that is not later than
-its true place: a flight that improves gets a new entry, one that worsened is put back when its entry comes up. Dead
-entries are dropped when they come up, and all at once when they outnumber the live.
+so that each join and each leave may change it. What was put in stays in line as it came until somebody asks who is
+first, which for most happens in their last queue only; their places are looked at then. From then on the heap holds for
+each flight one live entry that is not later than its true place: a flight that improves gets a new entry, one that
+worsened is put back when its entry comes up. Dead entries are dropped when they come up, and all at once when they
+outnumber the live.
 
 A shell runs a flight outside the lock, with nothing but `Flight.control` between it and the core: the core sets the
 flag under the lock, and takes it back under the lock.
@@ -208,8 +210,8 @@ class Flight:
     """What it runs in, unless a waiter runs it inline."""
     entry = 0
     """The serial number of its live entry in a queue; 0 if it is in none."""
-    placed: tuple[float, float, int] = (0.0, 0.0, 0)
-    """The order that it was entered with."""
+    placed: tuple[float, float, int] | None = None
+    """The order that it was entered with; None until somebody asked for its place."""
     _priorities: LazyMax | None = None
     _deadlines: LazyMax | None = None
 
@@ -261,7 +263,8 @@ class Flight:
         seat = Seat(waiter, self, priority, deadline)
         if not self.seats:
             self.priority, self.deadline = priority, deadline
-            self._priorities = self._deadlines = None
+            if self._priorities is not None:
+                self._priorities = self._deadlines = None
         else:
             if self._priorities is None or self._deadlines is None:
                 self._priorities, self._deadlines = LazyMax(), LazyMax()
@@ -317,6 +320,9 @@ class Deadlines:
         return None
 
 
+LONGEST_LINE = 256
+"""Flights whose places are looked at together, so that the core's lock is held for a fraction of a millisecond."""
+
 _Item = tuple[tuple[float, float, int], int, Flight]
 _serials = itertools.count(1)  # one for all queues: a flight moves from one to another, and leaves dead entries behind
 
@@ -324,10 +330,12 @@ _serials = itertools.count(1)  # one for all queues: a flight moves from one to 
 class FlightQueue:
     """Flights in the order of their urgency; see the module's docstring."""
 
-    __slots__ = ("_heap", "cost", "count")
+    __slots__ = ("_heap", "_line", "cost", "count")
 
     def __init__(self) -> None:
         self._heap: list[_Item] = []
+        self._line: list[tuple[int, Flight]] = []
+        """Those about whose place nobody has asked yet."""
         self.count = 0
         """How many are in it."""
         self.cost = 0.0
@@ -337,36 +345,60 @@ class FlightQueue:
         return self.count
 
     def __iter__(self) -> Iterator[Flight]:
-        return (flight for _, serial, flight in self._heap if flight.entry == serial)
+        return iter(self._all())
+
+    def _all(self) -> list[Flight]:
+        flights = [flight for serial, flight in self._line if flight.entry == serial]
+        if self._heap:
+            flights += [flight for _, serial, flight in self._heap if flight.entry == serial]
+        return flights
 
     def push(self, flight: Flight) -> None:
         """Puts a flight in."""
         flight.entry = serial = next(_serials)
-        flight.placed = order = (-flight.priority, flight.deadline, flight.number)
-        heapq.heappush(self._heap, (order, serial, flight))
+        flight.placed = None
+        line = self._line
+        line.append((serial, flight))
+        if len(line) > LONGEST_LINE:
+            self._place()
         self.count += 1
         self.cost += flight.predicted
 
+    def _place(self) -> None:
+        """From the line into the heap."""
+        heap, push = self._heap, heapq.heappush
+        for serial, flight in self._line:
+            if flight.entry == serial:
+                flight.placed = order = (-flight.priority, flight.deadline, flight.number)
+                push(heap, (order, serial, flight))
+        self._line.clear()
+
     def remove(self, flight: Flight) -> None:
         """Takes out a flight that is in it, wherever it stands."""
-        self._taken(flight)
-        if len(self._heap) > 64 and len(self._heap) > 2 * self.count:
+        flight.entry = 0
+        self.count -= 1
+        self.cost = self.cost - flight.predicted if self.count else 0.0  # no rest of rounding stays
+        entries = len(self._heap) + len(self._line)
+        if entries > 64 and entries > 2 * self.count:
+            self._place()
             self._heap = [item for item in self._heap if item[2].entry == item[1]]
             heapq.heapify(self._heap)
 
     def improved(self, flight: Flight) -> None:
         """To be called after a flight's order may have become better. (Worse needs no call.)"""
-        if flight.order < flight.placed:
+        if flight.placed is not None and flight.order < flight.placed:
             self._enter(flight)
 
     def first(self) -> Flight | None:
         """The most urgent flight, which stays in."""
+        if self._line:
+            self._place()
         heap = self._heap
         while heap:
             order, serial, flight = heap[0]
             if flight.entry != serial:
                 heapq.heappop(heap)
-            elif order < flight.order:
+            elif order < (-flight.priority, flight.deadline, flight.number):
                 heapq.heappop(heap)
                 self._enter(flight)
             else:
@@ -378,24 +410,25 @@ class FlightQueue:
         flight = self.first()
         if flight is not None:
             heapq.heappop(self._heap)
-            self._taken(flight)
+            self.remove(flight)
         return flight
 
     def drain(self, most: int) -> list[Flight]:
         """So many flights, taken out: the most urgent ones unless all go, and then in no order."""
         if self.count > most:
             return [flight for _ in range(most) if (flight := self.pop()) is not None]
-        flights = list(self)
+        flights = self._all()
         for flight in flights:
             flight.entry = 0
+        self._line.clear()
         self._heap.clear()
         self.count, self.cost = 0, 0.0
         return flights
 
     def _enter(self, flight: Flight) -> None:
-        flight.entry = next(_serials)
-        flight.placed = flight.order
-        heapq.heappush(self._heap, (flight.placed, flight.entry, flight))
+        flight.entry = serial = next(_serials)
+        flight.placed = order = flight.order
+        heapq.heappush(self._heap, (order, serial, flight))
 
     def revalue(self, flight: Flight, predicted: float) -> None:
         """Changes what a flight that is in it is predicted to cost."""
@@ -433,12 +466,9 @@ class FlightQueue:
             else:
                 break
             heapq.heappop(self._heap)
-            self._taken(flight)
-            if batch and not batch[0].work.native:
+            flight.entry = 0
+            self.count -= 1
+            self.cost = self.cost - flight.predicted if self.count else 0.0
+            if not self.count or (batch and not batch[0].work.native):
                 break
         return batch, expired
-
-    def _taken(self, flight: Flight) -> None:
-        flight.entry = 0
-        self.count -= 1
-        self.cost = self.cost - flight.predicted if self.count else 0.0  # no rest of rounding stays

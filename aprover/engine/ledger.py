@@ -150,9 +150,9 @@ class Ledger(ABC):
 
     def _open(self, request: Request, now: float) -> Flight:
         work = request.known_work() or UNKNOWN_WORK
-        self._numbers += 1
+        self._numbers = number = self._numbers + 1
         self._count.flights += 1
-        flight = Flight(self._numbers, request, work, self._machine.cost.predict(work), now)
+        flight = Flight(number, request, work, self._machine.cost.predict(work), now)
         self._flights[flight.key] = flight
         return flight
 
@@ -224,8 +224,10 @@ class Ledger(ABC):
             self._log(effects, "dropped", flight)
 
     def _forget(self, flight: Flight) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        key = flight.key
+        other = self._flights.pop(key, None)
+        if other is not None and other is not flight:  # its successor
+            self._flights[key] = other
 
     def _home(self, flight: Flight) -> FlightQueue:
         """The queue that a waiting flight is in."""
@@ -238,12 +240,13 @@ class Ledger(ABC):
 
     def _start(self, flight: Flight, now: float) -> None:
         flight.step(START)
-        flight.port = None
-        flight.flagged = False
+        if flight.flagged:
+            flight.flagged = False
         self._running.add(flight)
         flight.started = now
-        self._count.started += 1
-        self._count.queue_wait += now - flight.opened
+        count = self._count
+        count.started += 1
+        count.queue_wait += now - flight.opened
 
     def _stopped(self, flight: Flight, effects: Effects) -> None:
         """It ended because of its flag. That is no outcome: whoever came since then waits for another start."""
@@ -268,10 +271,11 @@ class Ledger(ABC):
         self._running.discard(flight)
         self._pending -= 1
         self._forget(flight)
+        outcome: Outcome
         if isinstance(result, BaseException):
             flight.step(FAIL)
             self._count.failed += 1
-            name = "failed"
+            name, outcome = "failed", Failed(result)
         else:
             flight.step(PROVE)
             if flight.request.proves:
@@ -280,11 +284,11 @@ class Ledger(ABC):
                 self._count.verifications += 1
             if flight.store:
                 self._cache.put(flight.key, result, size)
-            name = "proved"
+            name, outcome = "proved", Proved(result)
         if self.events:
             self._log(effects, name, flight, waiters=len(flight.seats))
         if flight.seats:
-            self._answer(flight, Failed(result) if isinstance(result, BaseException) else Proved(result), ended)
+            self._answer(flight, outcome, ended)
 
     def _expired(self, flights: list[Flight], effects: Effects, ended: Ended) -> None:
         """They came up in a queue, and were taken out, after the last deadline of their waiters."""
@@ -308,10 +312,12 @@ class Ledger(ABC):
             self._drop(flight, effects)
 
     def _answer(self, flight: Flight, outcome: Outcome, ended: Ended) -> None:
-        seats, flight.seats = flight.seats, {}
+        seats = flight.seats
         if seats:
-            self._waiters -= len(seats)
-            self._machine.loops_will(DELIVERY_SECONDS * len(seats))
+            flight.seats = {}
+            count = len(seats)
+            self._waiters -= count
+            self._machine.loops_will(DELIVERY_SECONDS * count)
             ended.append((seats, outcome))
 
     def _size(self, flight: Flight, result: Proof | BaseException) -> int:
@@ -322,14 +328,17 @@ class Ledger(ABC):
     def _group(self, ended: Ended, effects: Effects) -> None:
         """After the lock was released: answers by port. Nobody else can reach these seats any more."""
         deliver, known = effects.deliver, self._seats
+        port: Port = None
+        answers: list[tuple[Waiter, Outcome]] | None = None
         for seats, outcome in ended:
             for waiter in seats:
                 known.pop(waiter, None)
-                answers = deliver.get(waiter.port)
-                if answers is None:
-                    deliver[waiter.port] = [(waiter, outcome)]
-                else:
-                    answers.append((waiter, outcome))
+                if answers is None or waiter.port is not port:  # one after the other, most are of one port
+                    port = waiter.port
+                    answers = deliver.get(port)
+                    if answers is None:
+                        answers = deliver[port] = []
+                answers.append((waiter, outcome))
 
     def _announce(self, effects: Effects) -> None:
         seat = self._deadlines.first()

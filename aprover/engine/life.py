@@ -57,6 +57,8 @@ def _running_asyncio() -> asyncio.AbstractEventLoop | None:
 
 
 def _weigh(result: object) -> int:
+    if type(result) is Proof:  # nearly always, and sooner asked than whether it is one of two
+        return len(result)
     # A statement, which a verification gives, is never kept.
     if isinstance(result, AggregateMember):
         return result.share
@@ -348,19 +350,24 @@ class EngineLife:
         """
         if effects is NOTHING:
             return
-        for worker in effects.wake:
-            cast(WorkerThread, worker).wake()
+        # Most have one of these, and what is empty is sooner asked than walked through.
+        if effects.wake:
+            for worker in effects.wake:
+                worker.wake()  # type: ignore[attr-defined] # opaque to the core
         if effects.events:
             # Before the answers, so that nobody's story goes on before what it tells of has been told.
             if not self.events.on():
                 self._core.events = False
             (self.events if job is None else job).perform(effects.events)
-        for port, answers in effects.deliver.items():
-            cast(Port, port).deliver(cast(Any, answers))
-        for port in effects.dispatch:
-            cast(Port, port).schedule()
-        for port in effects.resume:
-            cast(Port, port).stay_awake()
+        if effects.deliver:
+            for port, answers in effects.deliver.items():
+                port.deliver(answers)  # type: ignore[attr-defined]
+        if effects.dispatch:
+            for port in effects.dispatch:
+                port.schedule()  # type: ignore[attr-defined]
+        if effects.resume:
+            for port in effects.resume:
+                port.stay_awake()  # type: ignore[attr-defined]
         if effects.timer is not None:
             self._set_timer(effects.timer)
         if effects.drained:

@@ -63,11 +63,15 @@ class Lately:
 
     def observe(self, seconds: float, now: float) -> None:
         """Learns from one."""
-        seen = min(LONGEST_DELAY, max(0.0, seconds)) - self._usual
-        excess = self._excess
-        if excess != 0.0:
-            excess = self.value(now) - self._usual
-        self._excess = excess + GAIN * (seen - excess)
+        # Comparisons, because min() and max() take as long again, and two of these are made for every batch.
+        if seconds < 0.0:
+            seconds = 0.0
+        elif seconds > LONGEST_DELAY:
+            seconds = LONGEST_DELAY
+        excess, age = self._excess, now - self._at
+        if age > 0 and excess != 0.0:
+            excess *= 0.5 ** (age / HALF_LIFE)
+        self._excess = excess + GAIN * (seconds - self._usual - excess)
         self._at = now
 
 
@@ -122,13 +126,17 @@ class Machine:
         duration = now - batch.pulled
         if duration <= 0:
             return 0.0, 0.0
-        loops = min(1.0, (self._loops - batch.loops_before) / duration)
-        return max(0.0, (self._busy - batch.busy_before) / duration - 1), loops
+        beside = (self._busy - batch.busy_before) / duration - 1
+        loops = (self._loops - batch.loops_before) / duration
+        return (beside if beside > 0.0 else 0.0), (loops if loops < 1.0 else 1.0)
 
     def _sum(self, active: int, now: float) -> None:
         passed = now - self._busy_at
-        self._busy += active * passed
-        worked = min(passed, self._owed)
+        if active:
+            self._busy += active * passed
+        worked = self._owed
+        if worked > passed:
+            worked = passed
         self._loops += worked
         self._owed -= worked
         self._busy_at = now

@@ -14,7 +14,6 @@ from .core import Core
 from .cost import UNKNOWN_WORK
 from .flights import Flight
 from .messages import Batch, Effects
-from .request import Request
 from .sharing import LEAST, share
 
 __all__ = ["make_batch", "make_inline"]
@@ -89,8 +88,10 @@ def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) ->
     times = _Times()
     begun = _wall()
     try:
-        if batch.flights[0].work is UNKNOWN_WORK:
-            work = cast("AnyRequest", batch.flights[0].request).work()
+        first = batch.flights[0]
+        if first.work is UNKNOWN_WORK:
+            request: Any = first.request
+            work = request.work()
             perform(core.surveyed(batch, work))
         _make(core, batch, perform, results, lanes, times)
     except BaseException as error:
@@ -99,12 +100,14 @@ def make_batch(core: Core, batch: Batch, perform: Perform, *, lanes: int = 1) ->
             raise
         _fill(results, [_as_failure(flight, error) for flight in batch.flights])
     finally:
+        seconds = times.wall - times.traced
+        handback = 0.0 if times.traced or batch.split else times.wall - times.busy
         effects = core.finish(
             batch,
-            cast("list[Result]", results),
-            seconds=max(0.0, times.wall - times.traced),
-            wall=_wall() - begun,
-            handback=0.0 if times.traced or batch.split else max(0.0, times.wall - times.busy),
+            results,  # type: ignore[arg-type] # there is one for each by now
+            seconds=seconds if seconds > 0.0 else 0.0,
+            wall=_wall() - begun if batch.inline else None,
+            handback=handback if handback > 0.0 else 0.0,
         )
         perform(effects)
 
@@ -121,7 +124,8 @@ def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | Non
     prepared: list[Prepared] = []
     places: list[int] = []
     traced: Callable[[float], None] | None = None
-    if not cast("AnyRequest", flights[0].request).batched:
+    first: Any = flights[0].request
+    if not first.batched:
         _make_plainly(core, batch, perform, results)
         return
     if not flights[0].work.native:  # and so alone in its batch
@@ -136,8 +140,9 @@ def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | Non
     for i, flight in enumerate(flights):
         if results[i] is not None:
             continue
+        request: Any = flight.request
         try:
-            job = cast(Request, flight.request).prepare(flight.control, traced)
+            job = request.prepare(flight.control, traced)
         except BaseException as error:
             if batch.inline and not isinstance(error, Exception):
                 raise
@@ -187,7 +192,8 @@ def _make_plainly(core: Core, batch: Batch, perform: Perform, results: list[Resu
             results[i] = ProvingCancelled()
             continue
         try:
-            results[i] = cast(Proof, cast("AnyRequest", flight.request).make(flight.control))
+            request: Any = flight.request
+            results[i] = request.make(flight.control)
         except BaseException as error:  # noqa: BLE001 - it is this flight's result
             results[i] = _as_failure(flight, error)
     if not batch.flights[0].work.native:

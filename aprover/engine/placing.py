@@ -240,19 +240,15 @@ class Placing(Ledger):
 
     def _batch(self, flights: list[Flight], now: float, *, inline: bool, reason: str = "") -> Batch:
         self._batches += 1
-        batch = Batch(
-            number=self._batches,
-            flights=tuple(flights),
-            predicted=sum([flight.predicted for flight in flights]),
-            inline=inline,
-            split=False,
-            pulled=now,
-        )
+        number = self._batches
+        predicted = sum([flight.predicted for flight in flights])
+        batch = Batch(number, tuple(flights), predicted, inline, False, now)
         placement = "inline" if inline else "offload"
         for flight in flights:
             self._start(flight, now)
+            flight.port = None
             flight.batch = batch
-            flight.batch_number = batch.number
+            flight.batch_number = number
             flight.placement = placement
             if reason:
                 flight.reason = reason
@@ -261,11 +257,14 @@ class Placing(Ledger):
     def _next_task(self, worker: Worker, now: float, effects: Effects, ended: Ended) -> Batch | Help | None:
         queue = self._queue
         if queue.count and not self._held_back(now):
-            share = max(SHORTEST_BATCH, min(queue.cost / (2 * self._workers), LONGEST_BATCH))
-            if self.aggregates:
-                share = max(share, min(queue.cost / self._workers, LONGEST_SHARED))
+            share = SHORTEST_BATCH
+            if queue.cost > share:
+                share = max(share, min(queue.cost / (2 * self._workers), LONGEST_BATCH))
+                if self.aggregates:
+                    share = max(share, min(queue.cost / self._workers, LONGEST_SHARED))
             flights, expired = queue.take(share, now, self._look_up)
-            self._expired(expired, effects, ended)
+            if expired:
+                self._expired(expired, effects, ended)
             if flights:
                 return self._offload(flights, now, effects)
         help_ = self._crew.help(worker, now)
@@ -301,7 +300,7 @@ class Placing(Ledger):
         """Whether several workers are to make a batch of one."""
         flight = batch.flights[0]
         work = flight.work
-        if work.splittable and flight.predicted >= SHORTEST_SPLIT and self._workers > 1 and not self._queue.count:
+        if flight.predicted >= SHORTEST_SPLIT and work.splittable and self._workers > 1 and not self._queue.count:
             batch.split = self._policy.split(self._machine.cost.predict_proof(work), self._load(None, now))
             if batch.split:
                 self._count.offloaded -= 1
@@ -340,7 +339,10 @@ class Placing(Ledger):
         """As many workers as the queue is worth; and helpers are asked to leave if that is more than are idle."""
         crew = self._crew
         coming += crew.coming
-        wanted = min(self._queue.count, max(1, int(self._queue.cost / SHORTEST_BATCH))) - coming
+        wanted = self._queue.count
+        if wanted > 1:
+            wanted = min(wanted, max(1, int(self._queue.cost / SHORTEST_BATCH)))
+        wanted -= coming
         while wanted > 0 and crew.idle and not self._held_back(now, coming):
             crew.wake(now, effects)
             coming += 1
