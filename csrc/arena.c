@@ -6,7 +6,8 @@ enum { ARENA_MAGIC = 0x32525041 };
 /* The first 64 bytes of an arena; the twiddles behind them outlive a proof. */
 typedef struct {
     uint32_t magic, log_twiddles;
-    uint8_t unused[56];
+    uint64_t backed; /* bytes from the beginning that apr_back_arena has seen to */
+    uint8_t unused[48];
 } arena_header;
 
 static size_t round_up(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
@@ -226,6 +227,18 @@ aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *
         header->log_twiddles = log_twiddles;
         header->magic = ARENA_MAGIC;
     }
+    return APROVER_OK;
+}
+
+aprover_status apr_back_arena(const apr_prover *p) {
+    enum { PAGE = 4096, BETWEEN_POLLS = 1 << 20 };
+    uint8_t *bytes = p->job->arena;
+    arena_header *header = p->job->arena;
+    for (; header->backed < p->job->arena_bytes; header->backed += PAGE) {
+        if (header->backed % BETWEEN_POLLS == 0 && apr_stopped(p)) return APROVER_CANCELLED;
+        (void)__atomic_fetch_or(&bytes[header->backed], 0, __ATOMIC_RELAXED); /* which no compiler takes for nothing */
+    }
+    (void)__atomic_fetch_or(&bytes[p->job->arena_bytes - 1], 0, __ATOMIC_RELAXED);
     return APROVER_OK;
 }
 

@@ -189,7 +189,8 @@ static aprover_status prepare(apr_prover *p, aprover_job *job, aprover_error *er
         return APROVER_ERROR_MEMORY;
     }
     if (apr_stopped(p)) return APROVER_CANCELLED;
-    const aprover_status status = generate(p);
+    aprover_status status = p->team == NULL ? APROVER_OK : apr_back_arena(p);
+    if (status == APROVER_OK) status = generate(p);
     if (status != APROVER_OK) return status;
     if (job->found != NULL) find_publics(p);
     return take_publics(p, error);

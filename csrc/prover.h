@@ -202,6 +202,9 @@ void apr_lay_tree(apr_bump *b, const apr_plan *plan, uint32_t t, uint32_t column
                   apr_commitment *c);
 /* Bind the regions to the arena, which needs `needed` bytes. Larger tables of earlier proofs are kept if the rest fits behind. */
 aprover_status apr_open_arena(apr_prover *p, void *arena, size_t bytes, size_t *needed);
+/* Have the system put memory behind all of the arena, once: by a write to each page that changes nothing. Until then the first write to
+ * a page may take milliseconds, and helpers could not leave a task that makes one. APROVER_OK or APROVER_CANCELLED. */
+aprover_status apr_back_arena(const apr_prover *p);
 
 /* Phases. Each returns APROVER_OK or APROVER_CANCELLED unless said. */
 

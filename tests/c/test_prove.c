@@ -5,6 +5,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 #include "../../csrc/dispatch.h"
 #include "airs.h"
@@ -692,6 +696,51 @@ static void tasks_do_not_grow(void) {
     puts("ok tasks do not grow");
 }
 
+#ifdef __linux__
+typedef struct {
+    uint8_t *arena;
+    size_t pages, tasks;
+} backed_arena;
+
+static void all_is_backed(void *context, const char *task, int begins) {
+    backed_arena *a = context;
+    (void)task;
+    if (!begins || a->tasks++ > 0) return;
+    unsigned char *resident = malloc(a->pages);
+    CHECK(resident != NULL && mincore(a->arena, a->pages * (size_t)sysconf(_SC_PAGESIZE), resident) == 0);
+    for (size_t i = 0; i < a->pages; i++) CHECK(resident[i] & 1);
+    free(resident);
+}
+
+/* In the first task no page of a new arena is met for the first time, nor in any other: that may take the system longer than a task may. */
+static void tasks_find_their_memory_there(void) {
+    static fixture f;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
+    CHECK(aprover_team_init(team, 1) == APROVER_OK);
+    f.trace = trace_for(2u << 16);
+    fibonacci_air(&f.encoding, 16, 10000, f.trace);
+    open_fixture(&f, (aprover_parameters){1, 0, 0, 0, 30});
+    backed_arena a = {.pages = (f.arena_bytes + page - 1) / page};
+    a.arena = mmap(NULL, a.pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(a.arena != MAP_FAILED);
+    apr_team_watch(team, all_is_backed, &a);
+    aprover_job job = job_of(&f);
+    job.team = team;
+    job.arena = a.arena;
+    memcpy(aprover_prove_trace(&job, 0), f.trace, 4 * (2u << 16));
+    CHECK(aprover_prove(&job, NULL) == APROVER_OK && a.tasks > 0);
+    CHECK(munmap(a.arena, a.pages * page) == 0);
+    aprover_team_close(team);
+    aprover_team_destroy(team);
+    free(team);
+    close_fixture(&f);
+    puts("ok tasks find their memory there");
+}
+#else
+static void tasks_find_their_memory_there(void) {}
+#endif
+
 int main(void) {
     narrow_traces();
     high_degrees();
@@ -711,5 +760,6 @@ int main(void) {
     helpers_keep_off();
 #endif
     tasks_do_not_grow();
+    tasks_find_their_memory_there();
     return 0;
 }
