@@ -259,15 +259,22 @@ class Team:
     The bytes of a proof are the same however many threads helped, and when.
     """
 
-    def __init__(self, lanes: int) -> None:
-        """lanes: 1 to 16 threads, the one that proves included."""
+    def __init__(self, lanes: int, give_way: bytearray | None = None) -> None:
+        """An empty team.
+
+        Args:
+            lanes: 1 to 16 threads, the one that proves included.
+            give_way: An int32. While it is nonzero, each of them lets other threads have its core after every task.
+        """
         self._memory = aligned(lib.aprover_team_memory())
         self._team = ffi.cast("aprover_team *", ffi.from_buffer(self._memory))
         self.lanes = lanes
         self._lock = threading.Lock()
         self._entered = 0
         self._closed = False
-        if lib.aprover_team_init(self._team, lanes) != lib.APROVER_OK:
+        # Kept alive by this for as long as C reads it.
+        self._give_way = ffi.NULL if give_way is None else ffi.from_buffer("int32_t[]", give_way)
+        if lib.aprover_team_init(self._team, lanes, self._give_way) != lib.APROVER_OK:
             raise ValueError(f"a team has 1 to 16 lanes, not {lanes}")
 
     def help(self, leave: bytearray) -> None:

@@ -200,8 +200,9 @@ aprover_status aprover_prove(aprover_job *job, aprover_error *error);
 void aprover_prove_batch(aprover_job *jobs, size_t count, aprover_error *errors);
 
 size_t aprover_team_memory(void);
-/* lanes: 1 to 16 threads, the proving one included. */
-aprover_status aprover_team_init(aprover_team *team, uint32_t lanes);
+/* lanes: 1 to 16 threads, the proving one included. give_way: may be NULL; while it is nonzero, each of them lets other threads have its
+ * processor, if any waits for it, whenever it has finished a task. */
+aprover_status aprover_team_init(aprover_team *team, uint32_t lanes, const int32_t *give_way);
 /* Work on the team's proofs until `leave` (which may be NULL) becomes nonzero, seen within 0.5 ms or at the end of a task, or until
  * the team is closed. Returns at once if all lanes are taken. On Linux the calling thread may be kept off the proving thread's
  * processor meanwhile; what it may use is as before when this returns. */

@@ -25,6 +25,7 @@ struct aprover_team {
     uint32_t inside;     /* helpers in aprover_help */
     uint32_t active;     /* helpers in a task */
     int processor;       /* where the proving thread was at the beginning of the phase, or -1 */
+    const int32_t *give_way;
     int closed;
 };
 
@@ -66,9 +67,9 @@ static void move_back(const place *place) { (void)place; }
 
 size_t aprover_team_memory(void) { return sizeof(aprover_team); }
 
-aprover_status aprover_team_init(aprover_team *team, uint32_t lanes) {
+aprover_status aprover_team_init(aprover_team *team, uint32_t lanes, const int32_t *give_way) {
     if (team == NULL || lanes < 1 || lanes > APR_MAX_LANES) return APROVER_ERROR_ARGUMENT;
-    *team = (aprover_team){.lanes = lanes, .taken = 1, .processor = -1};
+    *team = (aprover_team){.lanes = lanes, .taken = 1, .processor = -1, .give_way = give_way};
     if (pthread_mutex_init(&team->lock, NULL) != 0) return APROVER_ERROR_MEMORY;
     if (pthread_cond_init(&team->work, NULL) == 0) {
         if (pthread_cond_init(&team->idle, NULL) == 0) return APROVER_OK;
@@ -101,6 +102,7 @@ static void run_tasks(aprover_team *team, uint32_t lane, const int32_t *leave) {
         if (team->watch != NULL) team->watch(team->watcher, team->name, 1);
         const aprover_status status = team->task(team->context, index, lane);
         if (team->watch != NULL) team->watch(team->watcher, team->name, 0);
+        if (flag_is_set(team->give_way)) sched_yield();
         if (status != APROVER_OK) {
             __atomic_store_n(&team->status, (int32_t)status, __ATOMIC_RELAXED);
             __atomic_store_n(&team->next, team->count, __ATOMIC_RELAXED);

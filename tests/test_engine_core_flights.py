@@ -585,6 +585,47 @@ class TestSplit:
         assert shell.pull("two") is None
         assert isinstance(shell.pull("three"), Help)
 
+    def test_it_gives_way_from_an_answer_until_a_loop_has_it(self) -> None:
+        """Not while smaller work is made, for which a worker is there."""
+        shell, batch = self.split()
+        shell.perform(shell.core.offer_help(batch, "team"))
+        shell.pull("three")
+        shell.submit("small", work(3e-3))
+        shell.dispatch(2)
+        small = shell.batch("two")
+        assert not shell.core.give_way[0]
+        shell.finish(small)
+        assert shell.core.give_way[0]
+        assert isinstance(shell.pull("two"), Help)
+        assert shell.core.give_way[0]
+        shell.core.heard()
+        assert not shell.core.give_way[0]
+
+    def test_it_gives_way_to_answers_only(self) -> None:
+        """Not when nobody waits for what was made, and not to its own: nothing of it runs then."""
+        shell, batch = self.split()
+        shell.perform(shell.core.offer_help(batch, "team"))
+        shell.pull("three")
+        waiter, _ = shell.submit("small", work(3e-3))
+        shell.dispatch(2)
+        small = shell.batch("three")
+        shell.leave(waiter)
+        shell.finish(small, ProvingCancelled())
+        assert not shell.core.give_way[0]
+        shell.finish(batch)
+        assert not shell.core.give_way[0]
+
+    def test_nobody_gives_way_when_no_team_is_left(self) -> None:
+        """An answer that nobody took does not slow the next proof."""
+        shell, batch = self.split()
+        shell.perform(shell.core.offer_help(batch, "team"))
+        shell.pull("three")
+        shell.submit("small", work(3e-3))
+        shell.dispatch(2)
+        shell.finish(shell.batch("three"))
+        shell.finish(batch)
+        assert not shell.core.give_way[0]
+
     def test_the_team_ends_with_its_batch(self) -> None:
         """A worker that comes later is idle."""
         shell, batch = self.split()

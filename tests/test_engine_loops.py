@@ -114,6 +114,25 @@ class TestSharing:
             assert (other.statistics().proofs, other.statistics().hits) == (1, 1)
 
 
+class TestGivingWay:
+    @on_all_loops
+    async def test_split_proofs_give_way_no_longer_than_a_loop_needs(self) -> None:
+        """It says so when it has an answer of a worker's, with or without progress."""
+        async with aprover.open_engine(policy=aprover.AlwaysOffload()) as engine:
+            for progress in (None, lambda *_: None):
+                engine._core.give_way[0] = 1
+                await engine.prove(fresh(), progress=progress)
+                assert not engine._core.give_way[0]
+
+    async def test_nor_than_a_thread_needs(self) -> None:
+        """As soon as it has its answer."""
+        async with aprover.open_engine(policy=aprover.AlwaysOffload()) as engine:
+            for progress in (None, lambda *_: None):
+                engine._core.give_way[0] = 1
+                await trio.to_thread.run_sync(functools.partial(engine.prove_sync, fresh(), progress=progress))
+                assert not engine._core.give_way[0]
+
+
 class TestPasses:
     @on_all_loops
     async def test_what_is_asked_in_one_pass_leaves_together(self) -> None:

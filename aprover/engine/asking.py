@@ -331,9 +331,10 @@ class Asking(EngineLife):
             if progress is None:
                 outcome = box.get()
                 assert outcome is not None
-                return outcome
-            while (outcome := box.get(PROGRESS_SECONDS)) is None:
-                progress(answer.flight.control.phase, answer.flight.control.fraction)
+            else:
+                while (outcome := box.get(PROGRESS_SECONDS)) is None:
+                    progress(answer.flight.control.phase, answer.flight.control.fraction)
+            self.heard()
             return outcome
         except BaseException:
             with port.held:

@@ -430,9 +430,20 @@ class Core(Placing):
                 if batch.flights[0].work is UNKNOWN_WORK:
                     self._log_start(effects, batch)  # and that was all there was
                 self._log(effects, "batch_finished", None, batch=batch.number, size=len(batch.flights), seconds=seconds)
+            if ended and not batch.inline:
+                self._crew.answers()
             self._after_ends(now, effects, coming=0 if batch.inline else 1)
         self._group(ended, effects)
         return effects
+
+    @property
+    def give_way(self) -> bytearray:
+        """An int32 for the threads of split proofs: whether they are to let others have their cores after each task."""
+        return self._crew.give_way
+
+    def heard(self) -> None:
+        """A loop or a thread has its answers. Takes no lock: it is a hint, and one byte."""
+        self._crew.give_way[0] = 0
 
     # --- time, end, and counters --------------------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ class Crew:
         self._since: dict[Worker, float] = {}
         """When each of those entered."""
         self._teams: list[_Team] = []
+        self.give_way = bytearray(4)
+        """Read by C after each task of a split proof; nonzero from an answer to other work until a loop has it."""
 
     @property
     def idle(self) -> int:
@@ -130,11 +132,22 @@ class Crew:
                         leave[0] = 1
                         leaving += 1
 
+    def answers(self) -> None:
+        """There are some for loops that will want a core.
+
+        Where a split proof has all of them, the system may leave a loop that has just been awake waiting for the
+        next tick of its clock, milliseconds later.
+        """
+        if self._teams:
+            self.give_way[0] = 1
+
     def over(self, batch: Batch) -> None:
         """The batch has ended, and so has its team."""
         self.active.discard(batch)
         if batch.split:
             self._teams = [team for team in self._teams if team.batch is not batch]
+            if not self._teams:
+                self.give_way[0] = 0
         self.python_over(batch)
 
     def python_over(self, batch: Batch) -> None:

@@ -374,6 +374,10 @@ class EngineLife:
             self._drained = True
             self._stir_supervisor()
 
+    def heard(self) -> None:
+        """Answers have reached whom they are for. Any thread."""
+        self._core.heard()
+
     def expire(self) -> None:
         """Answers those whose deadlines have passed."""
         self.perform(self._core.expire())

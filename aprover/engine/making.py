@@ -157,7 +157,7 @@ def _make(core: Core, batch: Batch, perform: Perform, results: list[Result | Non
         places, prepared = [place for place, _ in kept], [job for _, job in kept]
     if not prepared:
         return
-    team = Team(min(lanes, LANES)) if batch.split and lanes > 1 else None
+    team = Team(min(lanes, LANES), core.give_way) if batch.split and lanes > 1 else None
     try:
         if team is not None:
             perform(core.offer_help(batch, team))

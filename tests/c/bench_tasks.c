@@ -79,7 +79,7 @@ static void bench(const char *what, const uint32_t *trace, aprover_parameters pa
     const size_t preprocess_bytes = aprover_preprocess_memory(air, &parameters);
     uint8_t *arena = aligned(arena_bytes), *proof = aligned(capacity), *memory = aligned(preprocess_bytes + 64);
     aprover_team *team = aligned(aprover_team_memory());
-    CHECK(aprover_team_init(team, 1) == APROVER_OK);
+    CHECK(aprover_team_init(team, 1, NULL) == APROVER_OK);
     apr_team_watch(team, watch, NULL);
     aprover_job job = {.air = air, .parameters = parameters, .entropy = entropy, .publics = encoding.publics, .arena = arena,
                        .arena_bytes = arena_bytes, .proof = proof, .proof_capacity = capacity, .team = team};

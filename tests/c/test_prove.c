@@ -466,7 +466,7 @@ static void helpers_keep_off(void) {
         fibonacci_air(&f.encoding, 14, 10000, f.trace);
         open_fixture(&f, (aprover_parameters){1, 12, 2, 0, 30});
         aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
-        CHECK(aprover_team_init(team, 2) == APROVER_OK);
+        CHECK(aprover_team_init(team, 2, NULL) == APROVER_OK);
         apr_team_watch(team, meets, &prover);
         f.arena_bytes = aprover_prove_memory(f.air, &f.parameters, 2, 0);
         free(f.arena);
@@ -507,7 +507,7 @@ static void teams_give_the_same_bytes(void) {
         const size_t length = f.length;
         memcpy(alone, f.proof, length);
 
-        CHECK(aprover_team_init(team, 3) == APROVER_OK);
+        CHECK(aprover_team_init(team, 3, NULL) == APROVER_OK);
         free(f.arena);
         f.arena_bytes = aprover_prove_memory(f.air, &f.parameters, 3, 0);
         f.arena = aligned(f.arena_bytes);
@@ -661,7 +661,7 @@ static void count_task(void *counts, const char *task, int begins) {
 static task_counts tasks_of_a_proof(fixture *f) {
     aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
     task_counts counts = {.kinds = 0};
-    CHECK(aprover_team_init(team, 1) == APROVER_OK);
+    CHECK(aprover_team_init(team, 1, NULL) == APROVER_OK);
     apr_team_watch(team, count_task, &counts);
     open_fixture(f, (aprover_parameters){1, 0, 0, 0, 30});
     aprover_job job = job_of(f);
@@ -696,6 +696,34 @@ static void tasks_do_not_grow(void) {
     puts("ok tasks do not grow");
 }
 
+static size_t tasks, gave_way;
+
+/* Instead of the system's. */
+int sched_yield(void) {
+    gave_way++;
+    return 0;
+}
+
+static aprover_status set_in_the_second(void *flag, size_t index, uint32_t lane) {
+    (void)lane;
+    tasks++;
+    *(int32_t *)flag = index == 1;
+    return APROVER_OK;
+}
+
+/* After a task, and not after the others. */
+static void threads_give_way_while_they_are_told(void) {
+    int32_t flag = 0;
+    aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
+    CHECK(aprover_team_init(team, 2, &flag) == APROVER_OK);
+    CHECK(apr_parallel(team, set_in_the_second, &flag, 5) == APROVER_OK);
+    CHECK(tasks == 5 && gave_way == 1);
+    aprover_team_close(team);
+    aprover_team_destroy(team);
+    free(team);
+    puts("ok threads give way while they are told");
+}
+
 #ifdef __linux__
 typedef struct {
     uint8_t *arena;
@@ -717,7 +745,7 @@ static void tasks_find_their_memory_there(void) {
     static fixture f;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     aprover_team *team = (aprover_team *)(void *)aligned(aprover_team_memory());
-    CHECK(aprover_team_init(team, 1) == APROVER_OK);
+    CHECK(aprover_team_init(team, 1, NULL) == APROVER_OK);
     f.trace = trace_for(2u << 16);
     fibonacci_air(&f.encoding, 16, 10000, f.trace);
     open_fixture(&f, (aprover_parameters){1, 0, 0, 0, 30});
@@ -761,5 +789,6 @@ int main(void) {
 #endif
     tasks_do_not_grow();
     tasks_find_their_memory_there();
+    threads_give_way_while_they_are_told();
     return 0;
 }

@@ -198,6 +198,7 @@ class LoopPort(Port):
 
     def _on_notice(self) -> None:
         self._noticed = False
+        self.engine.heard()
         self._notice = time.perf_counter() - self._noticed_at
         self.turn()
 
