@@ -195,7 +195,11 @@ class AdaptivePolicy:
 
     def split(self, cost: float, load: Load) -> bool:
         """See `Policy.split`."""
-        return cost >= self.shortest_split and load.idle > 0 and load.scaling >= self.smallest_gain
+        if cost < self.shortest_split or load.idle == 0 or load.scaling < self.smallest_gain:
+            return False
+        # A helper is there a change of threads later, and its leaving takes another. Beside a thread that is busy with
+        # Python these are milliseconds.
+        return (cost - load.wake) * (1 - 1 / load.scaling) > load.wake
 
     def _hindrance(self, cost: float, load: Load) -> str | None:
         """Why work of this cost must not be inline."""
