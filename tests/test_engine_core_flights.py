@@ -411,7 +411,35 @@ class TestBatches:
             shell.submit(i)
         shell.dispatch()
         assert len(shell.batch("one").flights) == 5
-        assert len(shell.batch("two").flights) == 3
+        assert len(shell.batch("two").flights) == 4
+
+    def test_little_is_shared_with_whoever_is_on_the_way_and_else_taken_as_a_whole(self) -> None:
+        """A batch costs as much as a proof or two: so there are no more than workers."""
+        shell = Shell()
+        shell.pull("one")
+        shell.pull("two")
+        for i in range(4):
+            shell.submit(i)
+        shell.dispatch()
+        assert sorted(shell.woken) == ["one", "two"]
+        assert [len(shell.batch(worker).flights) for worker in ("one", "two")] == [2, 2]
+        alone = Shell()
+        alone.pull("one")
+        for i in range(4):
+            alone.submit(i)
+        alone.dispatch()
+        assert len(alone.batch("one").flights) == 4
+
+    def test_a_second_worker_is_woken_for_as_much_as_a_batch_costs(self) -> None:
+        """Not for two proofs of 100 us, but for three."""
+        for count, woken in ((2, 1), (3, 2)):
+            shell = Shell()
+            shell.pull("one")
+            shell.pull("two")
+            for i in range(count):
+                shell.submit(i)
+            shell.dispatch()
+            assert len(shell.woken) == woken
 
     def test_a_batch_holds_a_millisecond_at_most(self) -> None:
         """However much is queued."""
@@ -825,8 +853,7 @@ class TestVerifications:
         for key, proves in (("proof", True), ("verification", False)):
             shell.core.submit(FakeRequest(key, proves=proves), FakeWaiter("loop"), cache=False)
         shell.dispatch()
-        for _ in range(2):
-            shell.finish(shell.batch())
+        shell.finish(shell.batch())
         now = shell.core.statistics()
         assert (now.proofs, now.verifications, now.flights) == (1, 1, 2)
 

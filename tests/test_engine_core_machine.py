@@ -33,7 +33,7 @@ from aprover.engine.messages import (
 )
 from aprover.engine.policy import (
     LONGEST_BATCH,
-    SHORTEST_BATCH,
+    USUAL_BATCH,
     AdaptivePolicy,
     AlwaysInline,
     AlwaysOffload,
@@ -372,7 +372,7 @@ class CoreMachine(RuleBasedStateMachine):
         assert taken == sorted(live, key=order)[: len(taken)]
         if len(taken) > 1:
             assert all(flight.work.native for flight in taken)
-            assert batch.predicted <= max(SHORTEST_BATCH, min(cost / (2 * len(WORKERS)), LONGEST_BATCH)) + 1e-12
+            assert batch.predicted <= max(USUAL_BATCH, min(cost / (2 * len(WORKERS)), LONGEST_BATCH)) + 1e-9
         assert not batch.split or len(taken) == 1
 
     @precondition(lambda self: any(job.batch and not job.begun for job in self.jobs.values()))

@@ -125,6 +125,12 @@ class TestAdaptive:
         assert not policy.split(4e-3, load(idle=1))
         assert not policy.split(6e-3, load(idle=0))
 
+    def test_no_proof_is_split_for_helpers_that_come_too_late(self) -> None:
+        """Beside a thread that is busy with Python a wake-up takes as long as half of it."""
+        policy = AdaptivePolicy()
+        assert not policy.split(10e-3, load(wake=5e-3))
+        assert policy.split(100e-3, load(wake=5e-3))
+
     @given(LOADS, TIMES, st.integers(1, 1000))
     def test_any_load_gets_a_decision(self, load: Load, cost: float, count: int) -> None:
         """And no load makes work in C inline that is longer than the longest, or while Python is running."""

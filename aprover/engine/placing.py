@@ -15,7 +15,7 @@ from .flights import ADMIT, PARKED, Flight, FlightQueue
 from .ledger import FOREVER, Ended, Ledger
 from .loop_state import LoopState
 from .messages import NOTHING, Batch, Effects, Help, Inline, Parked, Queued, Waiter, Worker
-from .policy import INLINE, LONGEST_BATCH, SHORTEST_BATCH, TICK_BUDGET, Load, Policy
+from .policy import INLINE, TICK_BUDGET, Load, Policy, share_of, workers_for
 
 __all__ = ["RELEASED_AT_ONCE", "SAMPLED", "Placing"]
 
@@ -257,9 +257,9 @@ class Placing(Ledger):
     def _next_task(self, worker: Worker, now: float, effects: Effects, ended: Ended) -> Batch | Help | None:
         queue = self._queue
         if queue.count and not self._held_back(now):
-            share = SHORTEST_BATCH
-            if queue.cost > share:
-                share = max(share, min(queue.cost / (2 * self._workers), LONGEST_BATCH))
+            share = 0.0  # one is always taken
+            if queue.count > 1:
+                share = share_of(queue.cost, self._workers, 1 + self._crew.coming)
                 if self.aggregates:
                     share = max(share, min(queue.cost / self._workers, LONGEST_SHARED))
             flights, expired = queue.take(share, now, self._look_up)
@@ -341,7 +341,7 @@ class Placing(Ledger):
         coming += crew.coming
         wanted = self._queue.count
         if wanted > 1:
-            wanted = min(wanted, max(1, int(self._queue.cost / SHORTEST_BATCH)))
+            wanted = workers_for(wanted, self._queue.cost)
         wanted -= coming
         while wanted > 0 and crew.idle and not self._held_back(now, coming):
             crew.wake(now, effects)
