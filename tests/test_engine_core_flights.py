@@ -1035,6 +1035,46 @@ class TestQueues:
             if data.draw(st.booleans()):  # else they stay in line
                 assert queue.first() is min(inside, key=lambda flight: flight.order, default=None)
 
+    @given(st.data())
+    def test_the_most_urgent_change_the_queue_and_keep_their_places(self, data: st.DataObject) -> None:
+        """Both stay in order, whatever improved or went before, and whatever comes after."""
+        queues = FlightQueue(), FlightQueue()
+        inside: list[list[Flight]] = [[], []]
+        for number in range(data.draw(st.integers(1, 30))):
+            action = data.draw(st.sampled_from(["push", "push", "look", "improve", "give", "pop"]))
+            at = data.draw(st.integers(0, 1))
+            if action == "push":
+                flight = Flight(number, FakeRequest(number), SMALL, 2.0**-number, 0.0)
+                flight.join(FakeWaiter("loop"), data.draw(st.integers(0, 3)), float(data.draw(st.integers(0, 3))))
+                queues[at].push(flight)
+                inside[at].append(flight)
+            elif action == "look":
+                assert queues[at].first() is min(inside[at], key=lambda flight: flight.order, default=None)
+            elif action == "improve" and inside[at]:
+                flight = data.draw(st.sampled_from(inside[at]))
+                flight.join(FakeWaiter("loop"), data.draw(st.integers(0, 3)), float(data.draw(st.integers(0, 3))))
+                queues[at].improved(flight)
+            elif action == "give":
+                most = data.draw(st.integers(0, 5))
+                given_up = queues[0].give(queues[1], most)
+                gone = sorted(inside[0], key=lambda flight: flight.order)[:most]
+                assert set(given_up) == set(gone)
+                assert len(given_up) == len(gone)
+                inside[0] = [flight for flight in inside[0] if flight not in gone]
+                inside[1] += gone
+            elif inside[at]:
+                popped = queues[at].pop()
+                assert popped is min(inside[at], key=lambda flight: flight.order)
+                inside[at].remove(popped)
+            for queue, flights in zip(queues, inside, strict=True):
+                assert len(queue) == len(flights)
+                assert set(queue) == set(flights)
+                assert queue.cost == sum(flight.predicted for flight in flights)
+        for queue, flights in zip(queues, inside, strict=True):
+            for flight in sorted(flights, key=lambda flight: flight.order):
+                assert queue.pop() is flight
+            assert queue.pop() is None
+
     def test_dead_entries_do_not_pile_up(self) -> None:
         """A thousand flights that come and go leave a heap of bounded size."""
         queue = FlightQueue()

@@ -413,16 +413,36 @@ class FlightQueue:
             self.remove(flight)
         return flight
 
-    def drain(self, most: int) -> list[Flight]:
-        """So many flights, taken out: the most urgent ones unless all go, and then in no order."""
+    def give(self, to: FlightQueue, most: int) -> list[Flight]:
+        """Has so many flights wait in another queue: the most urgent ones unless all go, and then in no order.
+
+        They keep their places, and so their entries. New ones would be thousands of objects in a row, for which Python
+        collects garbage while all wait.
+
+        Returns:
+            Those that went.
+        """
+        heap = self._heap
         if self.count > most:
-            return [flight for _ in range(most) if (flight := self.pop()) is not None]
-        flights = self._all()
-        for flight in flights:
-            flight.entry = 0
-        self._line.clear()
-        self._heap.clear()
-        self.count, self.cost = 0, 0.0
+            line: list[tuple[int, Flight]] = []
+            items = [heapq.heappop(heap) for _ in range(most) if self.first() is not None]
+        else:
+            line = [item for item in self._line if item[1].entry == item[0]]
+            items = [item for item in heap if item[2].entry == item[1]]
+            self._line.clear()
+            heap.clear()
+        flights = [item[1] for item in line]
+        flights += [item[2] for item in items]
+        cost = sum([flight.predicted for flight in flights])
+        self.count -= len(flights)
+        self.cost = self.cost - cost if self.count else 0.0
+        to.count += len(flights)
+        to.cost += cost
+        to._line += line
+        if len(to._line) > LONGEST_LINE:
+            to._place()
+        for item in items:
+            heapq.heappush(to._heap, item)
         return flights
 
     def _enter(self, flight: Flight) -> None:

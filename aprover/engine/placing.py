@@ -231,12 +231,10 @@ class Placing(Ledger):
 
     def _release(self, queue: FlightQueue, most: int, reason: str | None = None) -> None:
         """From a port to the workers. Without a reason, those keep the one that they have."""
-        push = self._queue.push
-        for flight in queue.drain(most):
+        for flight in queue.give(self._queue, most):
             flight.port = None
             if reason is not None:
                 flight.reason = reason
-            push(flight)
 
     def _batch(self, flights: list[Flight], now: float, *, inline: bool, reason: str = "") -> Batch:
         self._batches += 1
