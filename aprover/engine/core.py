@@ -400,7 +400,8 @@ class Core(Placing):
             handback: Seconds of the C call's wall time in which its thread was not at work, if that is known.
         """
         effects, ended = Effects(), Ended()
-        sizes = [self._size(flight, result) for flight, result in zip(batch.flights, results, strict=True)]
+        size_of = self._size
+        sizes = [size_of(flight, result) for flight, result in zip(batch.flights, results, strict=True)]
         with self._lock:
             if self._broken is not None:
                 return NOTHING

@@ -475,20 +475,22 @@ class FlightQueue:
         batch: list[Flight] = []
         expired: list[Flight] = []
         total = 0.0
-        while (flight := self.first()) is not None:
+        native = True
+        while native and self.count and (flight := self.first()) is not None:
             if survey is not None and flight.work is UNKNOWN_WORK:
                 survey(flight)
             if flight.deadline <= now:
                 expired.append(flight)
-            elif not batch or (flight.work.native and total + flight.predicted <= limit):
-                batch.append(flight)
-                total += flight.predicted
             else:
-                break
+                native, longer = flight.work.native, total + flight.predicted
+                if batch and not (native and longer <= limit):
+                    break
+                batch.append(flight)
+                total = longer
             heapq.heappop(self._heap)
             flight.entry = 0
             self.count -= 1
-            self.cost = self.cost - flight.predicted if self.count else 0.0
-            if not self.count or (batch and not batch[0].work.native):
-                break
+            self.cost -= flight.predicted
+        if not self.count:
+            self.cost = 0.0
         return batch, expired

@@ -267,7 +267,11 @@ class Ledger(ABC):
             self._log(effects, "dropped", flight)
 
     def _end(self, flight: Flight, result: Proof | BaseException, size: int, effects: Effects, ended: Ended) -> None:
-        """It ended with a result. The seats are emptied and grouped after the lock is free: there may be thousands."""
+        """It ended with a result. The seats are emptied and grouped after the lock is free: there may be thousands.
+
+        Args:
+            size: From `_size`; what is 0 is not kept.
+        """
         self._running.discard(flight)
         self._pending -= 1
         self._forget(flight)
@@ -275,17 +279,18 @@ class Ledger(ABC):
         if isinstance(result, BaseException):
             flight.step(FAIL)
             self._count.failed += 1
-            name, outcome = "failed", Failed(result)
+            outcome = Failed(result)
         else:
             flight.step(PROVE)
             if flight.request.proves:
                 self._count.proofs += 1
             else:
                 self._count.verifications += 1
-            if flight.store:
+            if size and flight.store:
                 self._cache.put(flight.key, result, size)
-            name, outcome = "proved", Proved(result)
+            outcome = Proved(result)
         if self.events:
+            name = "failed" if isinstance(result, BaseException) else "proved"
             self._log(effects, name, flight, waiters=len(flight.seats))
         if flight.seats:
             self._answer(flight, outcome, ended)
@@ -321,7 +326,9 @@ class Ledger(ABC):
             ended.append((seats, outcome))
 
     def _size(self, flight: Flight, result: Proof | BaseException) -> int:
-        if isinstance(result, BaseException):
+        """Bytes that it takes in the cache; 0 if nobody wants it there. Without the lock, for a request is asked."""
+        # Who comes after this and wants it kept does not have that. It has the proof.
+        if not flight.store or isinstance(result, BaseException):
             return 0
         return flight.request.key_bytes + self._weigh(result)
 

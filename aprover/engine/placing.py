@@ -352,7 +352,7 @@ class Placing(Ledger):
 
     def _teaches(self, batch: Batch, seconds: float) -> bool:
         """Whether there may be something to learn from it. Much of the work of quick batches would be to learn."""
-        return (
+        return seconds > 0.0 and (  # else there was no C call
             batch.number <= SEEN
             or batch.number % SAMPLED == 0
             or batch.predicted >= LONG

@@ -101,12 +101,18 @@ class Key(tuple[int, type[Program], tuple[object, ...], Settings]):
         return self[0]
 
 
-def _size_of(items: tuple[object, ...]) -> int:
-    if items and isinstance(items[0], type):
-        items = items[1:]  # a class is there anyway
-    size = sum(map(sys.getsizeof, items))
-    if tuple in map(type, items):
-        size += sum([_size_of(item) for item in items if type(item) is tuple])
+def _size_of(items: tuple[Any, ...]) -> int:
+    size = 0
+    for item in items:
+        kind = type(item)
+        if kind is int:  # as sys.getsizeof() says, in a quarter of the time
+            size += 28 + item.bit_length() // 8
+        elif kind is bytes:
+            size += 33 + len(item)
+        elif kind is tuple:
+            size += 40 + 8 * len(item) + _size_of(item)
+        elif not isinstance(item, type):  # a class is there anyway
+            size += sys.getsizeof(item)
     return size
 
 
