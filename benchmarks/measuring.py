@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+import os
 import random
 import statistics
+import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -18,7 +21,9 @@ from aprover.backends import Control, prove_prepared
 from aprover.engine.request import Request
 
 __all__ = [
+    "CAN_BE_APART",
     "Figure",
+    "cores_apart",
     "fresh",
     "interleaved",
     "interleaved_async",
@@ -104,6 +109,32 @@ def fresh(n: int) -> Fibonacci:
 def program_of_rows(rows: int) -> Fibonacci:
     """A fresh program of so many rows, a power of two."""
     return fresh(rows - 1)
+
+
+CAN_BE_APART = sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
+"""Whether there are two cores, and a system that lets threads be kept on them."""
+
+
+@contextlib.contextmanager
+def cores_apart() -> Iterator[None]:
+    """Inside, this thread has one core, and all others that the process has by now share another.
+
+    Raises:
+        OSError: It has one core only, or is not on Linux; see `CAN_BE_APART`.
+    """
+    if sys.platform != "linux" or not CAN_BE_APART:
+        raise OSError("no two cores between which threads can be kept apart")
+    here, there = sorted(os.sched_getaffinity(0))[:2]
+    own = threading.get_native_id()
+    before = {number: os.sched_getaffinity(number) for number in map(int, os.listdir("/proc/self/task"))}
+    try:
+        for number in before:
+            os.sched_setaffinity(number, {here if number == own else there})
+        yield
+    finally:
+        for number, cores in before.items():
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(number, cores)
 
 
 def request_of(program: aprover.Program) -> Request:

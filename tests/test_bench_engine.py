@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from benchmarks.engine import BENCHMARKS, line
 from benchmarks.engine_regret import Cell, regret_of
 from benchmarks.engine_stalls import lateness
-from benchmarks.measuring import Figure, median, quantile
+from benchmarks.measuring import CAN_BE_APART, Figure, cores_apart, median, quantile
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,6 +50,26 @@ class TestFigures:
         assert [quantile(values, share) for share in (0.5, 0.99, 1.0)] == [50, 99, 100]
         assert math.isnan(quantile([], 0.5))
         assert math.isnan(median([]))
+
+
+class TestCoresApart:
+    @pytest.mark.skipif(not CAN_BE_APART, reason="there are no two cores to keep threads on")
+    def test_this_thread_has_one_core_and_the_others_another(self) -> None:
+        """And afterwards all have what they had."""
+        ends = threading.Event()
+        other = threading.Thread(target=ends.wait)
+        other.start()
+        assert other.native_id is not None
+        before = os.sched_getaffinity(0), os.sched_getaffinity(other.native_id)
+        try:
+            with cores_apart():
+                here, there = os.sched_getaffinity(0), os.sched_getaffinity(other.native_id)
+            assert len(here) == len(there) == 1
+            assert here != there
+            assert (os.sched_getaffinity(0), os.sched_getaffinity(other.native_id)) == before
+        finally:
+            ends.set()
+            other.join()
 
 
 class TestLateness:
