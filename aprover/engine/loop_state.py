@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable
 
 from .flights import FlightQueue
-from .policy import TICK_BUDGET
+from .policy import TICK_BUDGET, Choice
 
 __all__ = ["LoopState"]
 
@@ -28,6 +28,7 @@ class LoopState:
         "announced",
         "arrivals",
         "caller",
+        "choices",
         "lag",
         "large",
         "requests",
@@ -47,6 +48,8 @@ class LoopState:
         self.requests = 0
         """The same with hits and joins."""
         self.caller: Hashable = None
+        self.choices: dict[tuple[float, ...], Choice] = {}
+        """What the policy said in this pass, by the prediction and the load that it was asked about."""
         self.usual_flights = 1.0
         """How many open in a pass in which any do."""
         self.usual_requests = 1.0
@@ -68,6 +71,8 @@ class LoopState:
             self._requests_usual += USUAL_GAIN * (math.log(self.requests) - self._requests_usual)
             self.usual_flights, self.usual_requests = math.exp(self._flights_usual), math.exp(self._requests_usual)
         self.tick, self.spent, self.arrivals, self.requests, self.caller = tick, 0.0, 0, 0, None
+        if self.choices:
+            self.choices.clear()
 
     def arrive(self, caller: Hashable) -> None:
         """A request opens a flight."""

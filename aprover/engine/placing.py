@@ -158,8 +158,15 @@ class Placing(Ledger):
         return cast(Load, _LoadNow(self, state, now))
 
     def _inline_at_the_door(self, flight: Flight, state: LoopState, now: float) -> bool:
-        placement, flight.reason = self._policy.place(flight.predicted, self._load(state, now))
-        if placement is not INLINE or self._crew.python:
+        crew = self._crew
+        together, requests = max(state.arrivals, state.usual_flights), max(state.requests, state.usual_requests)
+        asked = flight.predicted, together, requests, len(crew.active), self._queue.count, crew.python
+        choice = state.choices.get(asked)
+        if choice is None:
+            # Those that come together are alike, mostly, and to decide takes as long as all else that opens a flight.
+            choice = state.choices[asked] = self._policy.place(flight.predicted, self._load(state, now))
+        placement, flight.reason = choice
+        if placement is not INLINE or crew.python:
             return False
         if not state.affords(flight.predicted):
             flight.reason = "the tick's budget is spent"

@@ -24,6 +24,7 @@ __all__ = [
     "AdaptivePolicy",
     "AlwaysInline",
     "AlwaysOffload",
+    "Choice",
     "FixedPolicy",
     "Load",
     "Placement",
