@@ -21,7 +21,7 @@ from aprover.engine.policy import (
     Placement,
     Policy,
 )
-from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core
+from tests.support.engine_core import FakeRequest, FakeWaiter, HandClock, make_core, work
 from tests.support.engine_sim import run_bursts
 
 INLINE, OFFLOAD = Placement.INLINE, Placement.OFFLOAD
@@ -73,10 +73,16 @@ def release(count: int, cost: float, **changes: object) -> Placement:
 
 
 class TestAdaptive:
-    def test_a_lone_request_is_inline_until_a_wake_up_is_cheap(self) -> None:
-        """Under a tenth of the work."""
-        assert [place(cost) for cost in (2e-6, 50e-6, 500e-6)] == [INLINE] * 3
-        assert [place(cost) for cost in (1.2e-3, 10e-3, 1.0)] == [OFFLOAD] * 3
+    def test_a_lone_request_is_inline_until_it_is_too_long_for_the_loop(self) -> None:
+        """A wake-up and a batch of its own cost a tenth of the work until then, or more."""
+        assert [place(cost) for cost in (2e-6, 50e-6, 500e-6, 2e-3)] == [INLINE] * 4
+        assert [place(cost) for cost in (2.2e-3, 10e-3, 1.0)] == [OFFLOAD] * 3
+
+    def test_the_longer_it_is_the_cheaper_a_wake_up_has_to_be(self) -> None:
+        """A loop that is free is worth a twentieth of the work."""
+        policy = AdaptivePolicy(batch=0.0)
+        assert policy.place(200e-6, load(wake=20e-6))[0] is INLINE
+        assert policy.place(1.5e-3, load(wake=20e-6))[0] is OFFLOAD
 
     def test_many_go_to_the_workers_but_the_shortest_never_do(self) -> None:
         """To deliver such an answer takes longer than to make it."""
@@ -95,8 +101,8 @@ class TestAdaptive:
 
     def test_those_who_wait_for_the_same_proof_pull_it_onto_the_loop(self) -> None:
         """A hit costs less than a delivery."""
-        assert place(1.2e-3) is OFFLOAD
-        assert place(1.2e-3, requests=100) is INLINE
+        assert place(600e-6, together=2, requests=2) is OFFLOAD
+        assert place(600e-6, together=2, requests=100) is INLINE
 
     def test_what_is_queued_before_it_counts(self) -> None:
         """Waiting behind a second of work is slower than any wake-up, if threads are worth it."""
@@ -189,6 +195,17 @@ class TestLoad:
         assert seen.running_cost == pytest.approx(batch.predicted / 2)
         assert seen.lag == pytest.approx(LAG_GAIN * 0.004)
         assert seen.wake > 0 and seen.handback == 0 and 0.5 <= seen.scaling <= 2
+
+    def test_it_is_asked_once_about_what_is_alike_in_a_pass(self) -> None:
+        """Again about work that takes longer, in the next pass, and when more come together."""
+        policy = Looking()
+        core = make_core(HandClock(), policy=policy)
+        asked = []
+        for tick, caller, seconds in ((1, "a", 1e-4), (1, "a", 1e-4), (1, "a", 2e-4), (2, "a", 1e-4), (2, "b", 1e-4)):
+            request = FakeRequest(len(asked), known=work(seconds))
+            core.submit(request, FakeWaiter("loop"), tick=tick, caller=caller)
+            asked.append(len(policy.seen))
+        assert asked == [1, 1, 2, 3, 4]
 
 
 class TestBaselines:

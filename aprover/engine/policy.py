@@ -167,6 +167,7 @@ class AdaptivePolicy:
         hit: The loop's own time for a request whose proof is there.
         overhead: The loop's own time for a request that opens a flight, besides the work.
         dispatch: The loop's own time for one pass of a port's dispatcher.
+        batch: What a batch takes beside its work, most of it while threads hand the interpreter to each other.
         longest_inline: No work beyond this runs on a loop's thread, whatever would be gained.
         preference: Work that is long for a loop goes to the workers even if the loop is sooner, but not by this factor.
         short: What is not long for a loop.
@@ -180,13 +181,14 @@ class AdaptivePolicy:
         ValueError: An attribute is negative or not finite.
     """
 
-    delivery: float = attrs.field(default=6e-6, validator=_seconds)
+    delivery: float = attrs.field(default=7e-6, validator=_seconds)
     join: float = attrs.field(default=3e-6, validator=_seconds)
     hit: float = attrs.field(default=2e-6, validator=_seconds)
     overhead: float = attrs.field(default=4e-6, validator=_seconds)
     dispatch: float = attrs.field(default=8e-6, validator=_seconds)
+    batch: float = attrs.field(default=80e-6, validator=_seconds)
     longest_inline: float = attrs.field(default=2.1e-3, validator=_seconds)
-    preference: float = attrs.field(default=0.94, validator=_seconds)
+    preference: float = attrs.field(default=0.95, validator=_seconds)
     short: float = attrs.field(default=250e-6, validator=_seconds)
     noise: float = attrs.field(default=50e-6, validator=_seconds)
     largest_lag: float = attrs.field(default=5e-3, validator=_seconds)
@@ -282,11 +284,13 @@ class AdaptivePolicy:
         together = load.scaling if workers == 1 else speed
         work = side * (workers + 1) / together + (cost - workers * side) / speed + (deliveries - side)
         # But no answer can be delivered before there is a first batch.
-        share = share_of(cost, load.workers, workers)
-        first = max(cost / count, share) * workers / speed
+        piece = cost / count
+        size = piece * max(1, int(share_of(cost, load.workers, workers) / piece))
+        first = size * workers / speed
         before = load.queue_cost + (load.running_cost if load.busy >= workers else 0.0)
+        batches = self.batch * max(1.0, cost / workers / size)
         held = load.handback * (1 + cost / workers / LONGEST_BATCH) if load.handback > self.noise else 0.0
-        return self.dispatch + load.wake + held + before / speed + max(work, first + deliveries)
+        return self.dispatch + load.wake + batches + held + before / speed + max(work, first + deliveries)
 
 
 @attrs.frozen(kw_only=True)
