@@ -200,7 +200,7 @@ class TestLoad:
         """Again about work that takes longer, in the next pass, and when more come together."""
         policy = Looking()
         core = make_core(HandClock(), policy=policy)
-        asked = []
+        asked: list[int] = []
         for tick, caller, seconds in ((1, "a", 1e-4), (1, "a", 1e-4), (1, "a", 2e-4), (2, "a", 1e-4), (2, "b", 1e-4)):
             request = FakeRequest(len(asked), known=work(seconds))
             core.submit(request, FakeWaiter("loop"), tick=tick, caller=caller)
