@@ -18,7 +18,8 @@ import trio.testing
 import aprover
 from aprover import Fibonacci, Proof
 from aprover.engine.engine import Engine
-from aprover.engine.ports.base import SLICE, Waiter
+from aprover.engine.ports import base
+from aprover.engine.ports.base import SLICE, STARVED, Waiter
 from aprover.engine.request import Request
 from tests.support.engine_shells import (
     LOOPS,
@@ -131,6 +132,58 @@ class TestGivingWay:
                 engine._core.give_way[0] = 1
                 await trio.to_thread.run_sync(functools.partial(engine.prove_sync, fresh(), progress=progress))
                 assert not engine._core.give_way[0]
+
+
+class HandTime:
+    """A clock that only sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def perf_counter(self) -> float:
+        return self.slept
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+
+class TestLettingRun:
+    @on_all_loops
+    async def test_a_worker_lets_a_loop_run_that_has_not_heard_of_earlier_answers(self) -> None:
+        """Not after the first, and after the next for some milliseconds at most."""
+        async with hand_engine(workers=2) as (engine, hands), anyio.create_task_group() as group:
+            for busy in range(1, 3):
+                group.start_soon(engine.prove, fresh())
+                while len([hand for hand in hands if hand.batch is not None]) < busy:
+                    await anyio.lowlevel.checkpoint()
+            clock, slept = HandTime(), []
+
+            def finish() -> None:
+                for hand in hands:
+                    hand.finish()
+                    slept.append(clock.slept)
+
+            with pytest.MonkeyPatch.context() as patches:
+                patches.setattr(base, "time", clock)
+                worker = threading.Thread(target=finish)
+                worker.start()
+                worker.join()  # on the loop's own thread, which so hears nothing
+            assert slept == [0.0, pytest.approx(STARVED, abs=base.NAP)]
+
+    @on_all_loops
+    async def test_not_for_one_that_has_heard(self) -> None:
+        """As it does in its next pass."""
+        async with hand_engine(workers=2) as (engine, hands):
+            clock = HandTime()
+            with pytest.MonkeyPatch.context() as patches:
+                patches.setattr(base, "time", clock)
+                for _ in hands:
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(engine.prove, fresh())
+                        while not (busy := [hand for hand in hands if hand.batch is not None]):
+                            await anyio.lowlevel.checkpoint()
+                        await anyio.to_thread.run_sync(busy[0].finish)
+            assert clock.slept == 0
 
 
 class TestPasses:

@@ -12,11 +12,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import cast
 
 from ..backends import give_back
 from .core import Core
 from .making import Perform, make_batch
-from .messages import STOP, Batch, Help
+from .messages import STOP, Batch, Effects, Help
+from .ports.base import Port
 
 __all__ = ["WorkerThread", "on_worker", "usable_cores"]
 
@@ -111,9 +113,19 @@ class WorkerThread:
             give_back()
             self._bed.acquire()
 
+    def _hand_out(self, effects: Effects) -> None:
+        """Performs effects; and if a loop has not heard of earlier answers when there are more, lets it run first.
+
+        For it waits for the interpreter, which workers that go from batch to batch hand to each other for milliseconds.
+        """
+        behind = [port for port in effects.deliver if cast(Port, port).is_behind]
+        self._perform(effects)
+        for port in behind:
+            cast(Port, port).let_run()
+
     def _work(self, batch: Batch) -> None:
         if batch.flights[0].work.native:
-            make_batch(self._core, batch, self._perform, lanes=self._lanes)
+            make_batch(self._core, batch, self._hand_out, lanes=self._lanes)
         else:
             # A user's code: in an empty context, and a new one each time, so that nothing it sets stays.
-            contextvars.Context().run(make_batch, self._core, batch, self._perform, lanes=self._lanes)
+            contextvars.Context().run(make_batch, self._core, batch, self._hand_out, lanes=self._lanes)

@@ -99,7 +99,7 @@ class HandWorker(WorkerThread):
         """Makes the batch, and pulls again."""
         batch, self.batch = self.batch, None
         assert batch is not None
-        make_batch(self._core, batch, self._perform)
+        make_batch(self._core, batch, self._hand_out)
         self._pull()
 
     def give_up(self) -> None:
