@@ -422,27 +422,33 @@ class FlightQueue:
         Returns:
             Those that went.
         """
-        heap = self._heap
+        heap, line, further = self._heap, self._line, to._line
+        flights: list[Flight] = []
+        cost = 0.0
         if self.count > most:
-            line: list[tuple[int, Flight]] = []
             items = [heapq.heappop(heap) for _ in range(most) if self.first() is not None]
         else:
-            line = [item for item in self._line if item[1].entry == item[0]]
-            items = [item for item in heap if item[2].entry == item[1]]
-            self._line.clear()
+            for entry in line:
+                flight = entry[1]
+                if flight.entry == entry[0]:
+                    further.append(entry)
+                    flights.append(flight)
+                    cost += flight.predicted
+            line.clear()
+            if len(further) > LONGEST_LINE:
+                to._place()
+            items = heap.copy()
             heap.clear()
-        flights = [item[1] for item in line]
-        flights += [item[2] for item in items]
-        cost = sum([flight.predicted for flight in flights])
+        for item in items:
+            flight = item[2]
+            if flight.entry == item[1]:
+                heapq.heappush(to._heap, item)
+                flights.append(flight)
+                cost += flight.predicted
         self.count -= len(flights)
         self.cost = self.cost - cost if self.count else 0.0
         to.count += len(flights)
         to.cost += cost
-        to._line += line
-        if len(to._line) > LONGEST_LINE:
-            to._place()
-        for item in items:
-            heapq.heappush(to._heap, item)
         return flights
 
     def _enter(self, flight: Flight) -> None:
