@@ -6,7 +6,8 @@ A port belongs to one engine and one event loop (or one plain thread). Other thr
 Both leave a note and then see to it that `turn` runs on the loop, at the latest in its next pass. A turn resolves at
 most `SLICE` waiters, and lets the core release what was submitted since the last turn; that may give it a batch to
 run here. If more is left, the next pass has another turn, so that the loop's other tasks always get theirs. (A loop
-that says when a pass ends, as Trio does, has what was submitted in it released then, without another pass.)
+that says when a pass ends, as Trio does, has what was submitted in it released then, without another pass.) A worker
+that has more answers for a loop that has not yet heard of earlier ones lets it run first.
 
 Only the loop's own thread touches its tasks and futures. A waiter that was cancelled in the meantime is marked
 `gone`, on that same thread, and skipped there; so a cancellation and a delivery cannot cross.
