@@ -105,6 +105,30 @@ class TestWaitsForTheInterpreter:
         assert after == pytest.approx(before, rel=0.1)
 
 
+class TestBriefCalls:
+    def test_they_say_nothing_of_long_ones_and_those_nothing_of_them(self) -> None:
+        """A call of microseconds has mostly returned before anybody else has woken up."""
+        known = machine()
+        known.learn_handback(200e-6, 5e-3, 1.0)
+        assert known.handback.value(1.0) > 1e-3
+        assert known.brief_handback.value(1.0) == 0
+        known.learn_handback(20e-6, 5e-3, 1.0)
+        assert 0 < known.brief_handback.value(1.0) < 0.5e-3
+
+    def test_one_that_is_looked_at_because_it_waited_is_not_counted(self) -> None:
+        """Or the few that wait would look like all."""
+        known = machine()
+        known.learn_handback(20e-6, 5e-3, 1.0, sampled=False)
+        assert known.brief_handback.value(1.0) == 0
+
+    def test_if_all_wait_that_is_known_after_some(self) -> None:
+        """Within a thirtieth of a second of such waits."""
+        known = machine()
+        for i in range(1, 51):
+            known.learn_handback(20e-6, 5e-3, i / 50 / 30)
+        assert known.brief_handback.value(1 / 30) > 3e-3
+
+
 class TestSampling:
     def test_what_is_learned_is_learned_after_the_answers(self) -> None:
         """finish() hands them out; the worker's next pull learns."""

@@ -124,6 +124,14 @@ class TestAdaptive:
         assert policy.place(50e-6, load(**changes)) == (OFFLOAD, reason)
         assert policy.release(3, 150e-6, load(**changes)) == (OFFLOAD, reason)
 
+    def test_brief_calls_are_made_one_by_one_unless_they_wait_as_well(self) -> None:
+        """Beside busy Python a long call waits for the interpreter, and a brief one has mostly returned before."""
+        busy = load(together=10.0, requests=10.0, handback=5e-3, wake=10e-3)
+        assert AdaptivePolicy().place(20e-6, busy)[0] is INLINE
+        assert AdaptivePolicy().place(200e-6, busy) == (OFFLOAD, "one call for all of the tick")
+        waiting = attrs.evolve(busy, brief_handback=2e-3)
+        assert AdaptivePolicy().place(20e-6, waiting) == (OFFLOAD, "one call for all of the tick")
+
     def test_large_proofs_are_split_among_idle_workers(self) -> None:
         """From 5 ms on, if there is an idle worker and threads are worth it."""
         policy = AdaptivePolicy()
@@ -327,10 +335,10 @@ class TestBesideBusyPython:
             assert took(AdaptivePolicy(), 8, 4) <= 1.3 * best, (count, repetition)
 
     def test_one_call_serves_all_of_a_tick(self) -> None:
-        """Instead of one each, after which the loop would wait each time."""
+        """Instead of one each, after which the loop would wait each time; if they are not brief."""
         took = [
             run_bursts(
-                policy, scaling=1.0, seconds=50e-6, count=8, repetition=0.0, warm_up=8, measured=4, held=self.HELD
+                policy, scaling=1.0, seconds=60e-6, count=8, repetition=0.0, warm_up=8, measured=4, held=self.HELD
             ).seconds
             for policy in (AdaptivePolicy(), AlwaysInline())
         ]

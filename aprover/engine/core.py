@@ -243,12 +243,11 @@ class Core(Placing):
             if port is not None and wall > flight.predicted:
                 port.spent += wall - flight.predicted
             # This is the shortest way of all, so what is known is only looked at now and then.
-            if proved and (
-                flight.number % SAMPLED == 0 or wall > c_time + HANDBACK_SLACK or self._count.proofs < SAMPLED
-            ):
+            sampled = flight.number % SAMPLED == 0 or self._count.proofs < SAMPLED
+            if proved and (sampled or wall > c_time + HANDBACK_SLACK):
                 now = self._clock()
                 beside = float(len(self._crew.active))
-                machine.handback.observe(wall - c_time, now)
+                machine.learn_handback(flight.predicted, wall - c_time, now, sampled=sampled)
                 machine.learn_cost((flight.work,), c_time, beside, now)
             if proved and not (flight.seats or self.events or self._mode or self._queue.count or self._parked.count):
                 self._end(flight, result, size, NOTHING, [])  # the end of it has no consequences

@@ -11,7 +11,8 @@ beside a thread that is busy with Python, since whoever wants the interpreter th
 - a wake-up: from the moment that a worker is named in an effect until it pulls, and from the moment that an answer is
   handed to a loop until that loop's thread has it;
 - a handback: what a thread waits for the interpreter after a C call. It is the time of the call that is no time of the
-  thread's own, and a loop's thread pays it as a worker does.
+  thread's own, and a loop's thread pays it as a worker does. Calls of up to `BRIEF_CALL` are looked at apart: who waits
+  for the interpreter takes longer than that to wake up, so that it is mostly free still when they return.
 
 What was seen of these is believed for about a second. Whoever avoids a way learns nothing more about it, and has to
 try it again.
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 
 from .cost import CostModel, Scaling, Work
 from .messages import Batch
+from .policy import BRIEF_CALL
 
 __all__ = ["WAKE_SECONDS", "Lately", "Machine"]
 
@@ -37,6 +39,8 @@ SWITCH_SECONDS = 5e-3
 HALF_LIFE = 1.0
 """Seconds after which half of what was seen is forgotten."""
 GAIN = 0.25
+BRIEF_GAIN = 0.03
+"""For calls of which most wait for nothing, and a few for milliseconds."""
 
 
 class Lately:
@@ -44,12 +48,14 @@ class Lately:
 
     Args:
         usual: Seconds, until something was seen and when that is long ago.
+        gain: How much one observation counts.
     """
 
-    __slots__ = ("_at", "_excess", "_usual")
+    __slots__ = ("_at", "_excess", "_gain", "_usual")
 
-    def __init__(self, usual: float) -> None:
+    def __init__(self, usual: float, gain: float = GAIN) -> None:
         self._usual = usual
+        self._gain = gain
         self._excess = 0.0
         self._at = 0.0
 
@@ -71,7 +77,7 @@ class Lately:
         excess, age = self._excess, now - self._at
         if age > 0 and excess != 0.0:
             excess *= 0.5 ** (age / HALF_LIFE)
-        self._excess = excess + GAIN * (seconds - self._usual - excess)
+        self._excess = excess + self._gain * (seconds - self._usual - excess)
         self._at = now
 
 
@@ -93,6 +99,8 @@ class Machine:
         """From a worker's answer until the loop has it."""
         self.handback = Lately(0.0)
         """After a C call, until the thread goes on."""
+        self.brief_handback = Lately(0.0, BRIEF_GAIN)
+        """The same after a call so brief that nobody who waits for the interpreter is awake by then, mostly."""
         self._busy = 0.0
         self._busy_at = now
         self._loops = 0.0
@@ -142,6 +150,21 @@ class Machine:
         self._busy_at = now
 
     # Learning
+
+    def learn_handback(self, predicted: float, handback: float, now: float, *, sampled: bool = True) -> None:
+        """A loop's own C call is over.
+
+        Args:
+            predicted: Seconds that it was to take.
+            handback: In so many more its thread was not at work.
+            now: The time.
+            sampled: It is looked at whatever it took. Of brief calls, only these say what they wait on average.
+        """
+        if predicted > BRIEF_CALL:
+            self.handback.observe(handback, now)
+        elif sampled:
+            # The first of all are cold, and longer than any wait for the interpreter.
+            self.brief_handback.observe(min(handback, SWITCH_SECONDS), now)
 
     def learn_scaling(
         self, works: Sequence[Work], seconds: float, handback: float, beside: float, loops: float, now: float

@@ -106,6 +106,10 @@ class _LoadNow:
         return self._placing._machine.handback.value(self._now)
 
     @property
+    def brief_handback(self) -> float:
+        return self._placing._machine.brief_handback.value(self._now)
+
+    @property
     def wake(self) -> float:
         machine = self._placing._machine
         return machine.wake.value(self._now) + machine.notice.value(self._now)
@@ -370,7 +374,7 @@ class Placing(Ledger):
         for batch, seconds, handback, beside, loops in self._lessons:
             works = [flight.work for flight in batch.flights]
             if batch.inline:
-                self._machine.handback.observe(handback, now)
+                self._machine.learn_handback(batch.predicted, handback, now)
             else:
                 self._machine.learn_scaling(works, seconds, handback, beside, loops, now)
             self._machine.learn_cost(works, seconds - handback, beside + loops, now)

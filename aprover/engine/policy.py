@@ -21,6 +21,7 @@ __all__ = [
     "SHORTEST_BATCH",
     "USUAL_BATCH",
     "TICK_BUDGET",
+    "BRIEF_CALL",
     "AdaptivePolicy",
     "AlwaysInline",
     "AlwaysOffload",
@@ -36,6 +37,8 @@ __all__ = [
 FOREVER = float("inf")
 ROUNDING = 1e-9
 """Equal parts of a sum are parts of it, however they were added."""
+BRIEF_CALL = 50e-6
+"""Seconds of a C call from which its thread returns before another has woken up to take the interpreter, mostly."""
 TICK_BUDGET = 500e-6
 """Seconds of a loop's tick that hits and inline work may take together."""
 SHORTEST_BATCH = 150e-6
@@ -87,6 +90,8 @@ class Load:
     """By how much the loop comes late, lately."""
     python: bool
     """A user's trace() is running on a worker, and holds the GIL."""
+    brief_handback: float = 0.0
+    """As `handback`, after a C call of up to `BRIEF_CALL`."""
 
 
 def workers_for(count: int, cost: float) -> int:
@@ -255,8 +260,9 @@ class AdaptivePolicy:
         Args:
             calls: How many C calls that takes.
         """
-        if load.handback > self.noise:
-            cost += calls * load.handback
+        handback = load.brief_handback if cost <= calls * BRIEF_CALL else load.handback
+        if handback > self.noise:
+            cost += calls * handback
         if not load.busy:
             return cost
         # Beside workers it has half of what two threads get done, and takes the other half from them.
