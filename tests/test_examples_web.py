@@ -131,8 +131,12 @@ class TestBadInput:
 
 class TestEvents:
     def test_progress_comes_before_the_proof(self, server: Server) -> None:
-        """At most ten times a second, with a phase and a fraction."""
-        answer = server.ask(f"/prove/{LARGE}/events")
+        """At most ten times a second, with a phase and a fraction. It has to wait for others, and so is long enough."""
+        with ThreadPoolExecutor() as others:
+            waiting = [others.submit(server.ask, f"/prove/{LARGE - i}") for i in range(1, 7)]
+            server.wait_until(lambda now: now["waiters"] >= 3)
+            answer = server.ask(f"/prove/{LARGE}/events")
+        assert all(other.result().status == 200 for other in waiting)
         assert answer.headers["content-type"] == "text/event-stream"
         *progress, (last, data) = answer.events
         assert last == "proof"
