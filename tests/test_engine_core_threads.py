@@ -22,6 +22,8 @@ from tests.support.engine_core import FakeRequest, FakeWaiter, work
 LOOPS = 3
 WORKERS = 3
 REQUESTS = 3000
+PATIENCE = 60
+"""Seconds after which a thread is taken to hang. Only a machine with much else to do needs more than a few."""
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ class World:
                     self.perform(self.core.offer_help(task, "team"))
                 self.perform(self.core.finish(task, self.make(task), seconds=1e-5 * len(task.flights)))
             elif not isinstance(task, Help):
-                assert self.alarms[me].acquire(timeout=20), "nobody woke this worker"
+                assert self.alarms[me].acquire(timeout=PATIENCE), "nobody woke this worker"
 
     def run_loop(self, me: int) -> None:
         chance, tick, left = random.Random(me), 0, REQUESTS
@@ -148,7 +150,7 @@ class World:
                     assert isinstance(outcome, Proved)
                     assert outcome.proof == proof_of(key)
             if not left and open_ and not inbox and not self.wanted[me].is_set():
-                assert self.mail[me].wait(20), f"no answer: {self.core.statistics()}"
+                assert self.mail[me].wait(PATIENCE), f"no answer: {self.core.statistics()}"
         assert sum(answered.values()) == REQUESTS
 
     def guarded(self, call: Any, me: int) -> None:
@@ -174,7 +176,7 @@ class TestThreads:
             thread.join(40)
         world.perform(world.core.close("wait"))
         for thread in workers:
-            thread.join(20)
+            thread.join(PATIENCE)
         assert not world.problems, world.problems
         assert world.drained.is_set()
         assert not any(thread.is_alive() for thread in workers + loops)
@@ -208,9 +210,9 @@ class TestThreads:
             world.perform(world.core.dispatch("loop", tick=i).effects)
             if i == 50:
                 closer.start()
-        closer.join(20)
+        closer.join(PATIENCE)
         for thread in workers:
-            thread.join(20)
+            thread.join(PATIENCE)
         assert not world.problems, world.problems
         assert world.drained.is_set()
         assert {waiter for waiter, _ in world.inboxes["loop"]} == waiting
