@@ -206,8 +206,8 @@ class TestFirstUse:
 
         monkeypatch.setattr(calibration, "calibrate", watched)
         async with aprover.open_engine(workers=1) as engine:
-            # Goes through the worker, so after what it does first.
-            await engine.prove(aprover.Fibonacci(2**14))
+            # Too long for a loop, so it goes through the worker, after what that does first.
+            await engine.prove(aprover.Fibonacci(2**16))
             assert engine.estimate(aprover.Fibonacci(7)).duration > 0.1
         assert threads == ["aprover worker 1"]
         assert len(quick) == 1
