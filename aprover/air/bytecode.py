@@ -122,6 +122,7 @@ def assemble(
     """
     steps = plan.steps
     all_constants = sorted({node.x for node in plan.leaves if node.kind == CONSTANT}.union(constants))
+    # Every node of a step has both operands; mypy knows only of all nodes, of which leaves have none.
     last_use: dict[int, int] = {}
     for position, (node, root) in enumerate(steps):
         if node is None:

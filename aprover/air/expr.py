@@ -214,7 +214,7 @@ class Arena:
             # `x == y` on expressions gives a bool; nobody means the number 0 or 1 by it.
             raise ProgramError(f"{value} is not an expression; write b.assert_equal(x, y), not x == y")
         try:
-            return self.constant(operator.index(value))  # type: ignore[arg-type]
+            return self.constant(operator.index(value))  # type: ignore[arg-type] # anything may be given
         except TypeError:
             raise ProgramError(
                 f"{value!r} is not an expression: use columns, periodic columns, public values and ints"

@@ -515,5 +515,5 @@ def _checked(field: attrs.Attribute[Any]) -> Validator:
             )
         raise ProgramError(field=attribute.name, value=value, allowed=allowed) from cause
 
-    check.own = own  # type: ignore[attr-defined]
+    check.own = own  # type: ignore[attr-defined] # functions may have attributes
     return check

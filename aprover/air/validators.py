@@ -37,5 +37,5 @@ def field_elements(count: int) -> Validator:
 
 def _sees_value_only(check: Validator) -> Validator:
     """Says that it does not look at other fields."""
-    check.sees_value_only = True  # type: ignore[attr-defined]
+    check.sees_value_only = True  # type: ignore[attr-defined] # functions may have attributes
     return check

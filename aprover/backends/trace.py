@@ -123,8 +123,8 @@ class TraceBackend:
         self,
         program: Program,
         *,
-        security: int,  # noqa: ARG002
-        prefer: Prefer,  # noqa: ARG002
+        security: int,  # noqa: ARG002 - the protocol's
+        prefer: Prefer,  # noqa: ARG002 - the protocol's
         control: Control,
         zk: bool = False,
     ) -> Proof:
@@ -169,8 +169,8 @@ class TraceBackend:
         self,
         program: Program,
         *,
-        security: int,  # noqa: ARG002
-        prefer: Prefer,  # noqa: ARG002
+        security: int,  # noqa: ARG002 - the protocol's
+        prefer: Prefer,  # noqa: ARG002 - the protocol's
         zk: bool = False,
         memory_limit: int | None = None,
     ) -> Cost:

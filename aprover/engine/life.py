@@ -350,24 +350,26 @@ class EngineLife:
         """
         if effects is NOTHING:
             return
-        # Most have one of these, and what is empty is sooner asked than walked through.
+        # Workers and ports are opaque to the core. Most effects have one of these, and what is empty is sooner asked
+        # than walked through.
+        shell: Any
         if effects.wake:
-            for worker in effects.wake:
-                worker.wake()  # type: ignore[attr-defined] # opaque to the core
+            for shell in effects.wake:
+                shell.wake()
         if effects.events:
             # Before the answers, so that nobody's story goes on before what it tells of has been told.
             if not self.events.on():
                 self._core.events = False
             (self.events if job is None else job).perform(effects.events)
         if effects.deliver:
-            for port, answers in effects.deliver.items():
-                port.deliver(answers)  # type: ignore[attr-defined]
+            for shell, answers in effects.deliver.items():
+                shell.deliver(answers)
         if effects.dispatch:
-            for port in effects.dispatch:
-                port.schedule()  # type: ignore[attr-defined]
+            for shell in effects.dispatch:
+                shell.schedule()
         if effects.resume:
-            for port in effects.resume:
-                port.stay_awake()  # type: ignore[attr-defined]
+            for shell in effects.resume:
+                shell.stay_awake()
         if effects.timer is not None:
             self._set_timer(effects.timer)
         if effects.drained:

@@ -105,7 +105,7 @@ def _size_of(items: tuple[Any, ...]) -> int:
     size = 0
     for item in items:
         kind = type(item)
-        if kind is int:  # as sys.getsizeof() says, in a quarter of the time
+        if kind is int:  # within a word of sys.getsizeof(), which takes longer
             size += 28 + item.bit_length() // 8
         elif kind is bytes:
             size += 33 + len(item)
